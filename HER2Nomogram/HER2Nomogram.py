@@ -1,0 +1,793 @@
+"""HER2 Nomogram: the module as Slicer sees it. What it computes is in HER2NomogramLib."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import logging
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import slicer
+import vtk
+from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+
+from HER2NomogramLib import scene
+from HER2NomogramLib.errors import InputError
+from HER2NomogramLib.modelfile import default_model_path, load_model
+from HER2NomogramLib.prediction import TUMOR_DIAMETER, case_regions, predict_case
+
+
+class HER2Nomogram(ScriptedLoadableModule):
+    """Name, category and help text of the module."""
+
+    def __init__(self, parent):
+        ScriptedLoadableModule.__init__(self, parent)
+        self.parent.title = _("HER2 Nomogram")
+        self.parent.categories = [translate("qSlicerAbstractCoreModule", "Informatics")]
+        self.parent.dependencies = ["Segmentations"]
+        self.parent.contributors = ["HER2Nomogram developers"]
+        self.parent.helpText = _(
+            "Radiomics nomogram on contrast-enhanced mammography for HER2 status: outline the lesion in Segment Editor, "
+            "choose image and segment, press Apply. Research use only, not for clinical decisions."
+        )
+        self.parent.acknowledgementText = _("Features are computed by pyradiomics, from the SlicerRadiomics extension.")
+
+
+@parameterNodeWrapper
+class HER2NomogramParameterNode:
+    """What the user chose; saved with the scene.
+
+    Attributes
+    ----------
+    inputVolume, segmentation, lesionSegmentID, excludeSegmentIDs
+        Image, segmentation, and the segments in it.
+    pixelSpacingMm : float
+        0 for automatic.
+    modelPath : str
+        Empty for the demonstration model.
+    clinical : dict of str to str
+        Clinical factors as they were typed, by column name.
+    engine : str
+    showRegions : bool
+    """
+
+    inputVolume: vtkMRMLScalarVolumeNode
+    segmentation: vtkMRMLSegmentationNode
+    lesionSegmentID: str
+    excludeSegmentIDs: list[str]
+    pixelSpacingMm: Annotated[float, WithinRange(0, 1)] = 0.0
+    modelPath: str
+    clinical: dict[str, str]
+    engine: Annotated[str, Choice(list(scene.ENGINES))] = scene.PYRADIOMICS
+    showRegions: bool = True
+
+
+class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The module's panel."""
+
+    def __init__(self, parent=None):
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.logic = None
+        self._parameterNode = None
+        self._parameterNodeGuiTag = None
+        self._updating = False
+        self._model = None
+        self._modelPath = None
+        self._clinicalFrame = None
+        self._clinicalWidgets = {}
+        self._watched = (None, None)
+        self._spacingKey = None
+        self._prediction = None
+        self._resultKey = None
+        self._contentChanged = False
+        self._plottingDeclined = False
+        self._pixmap = None
+
+    # --- Life of the panel -------------------------------------------------------------------------------------------
+
+    def setup(self):
+        """Build the panel."""
+        import qt
+
+        ScriptedLoadableModuleWidget.setup(self)
+        uiWidget = slicer.util.loadUI(self.resourcePath("UI/HER2Nomogram.ui"))
+        self.layout.addWidget(uiWidget)
+        self.ui = slicer.util.childWidgetVariables(uiWidget)
+        uiWidget.setMRMLScene(slicer.mrmlScene)
+        self.logic = HER2NomogramLogic()
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        # qMRMLSegmentSelectorWidget and an empty path are not among what parameter nodes connect by themselves.
+        self.ui.lesionSelector.currentNodeChanged.connect(self.onSegmentsChosen)
+        self.ui.lesionSelector.currentSegmentChanged.connect(self.onSegmentsChosen)
+        self.ui.excludeSelector.segmentSelectionChanged.connect(self.onSegmentsChosen)
+        self.ui.modelPathEdit.currentPathChanged.connect(self.onModelChosen)
+        self.ui.applyButton.clicked.connect(self.onApply)
+        self.ui.installPlottingButton.clicked.connect(self.onInstallPlotting)
+        # The feature names get the room that the panel has, and the picture follows the width of that column.
+        header = self.ui.featuresTable.horizontalHeader()
+        header.setSectionResizeMode(1, qt.QHeaderView.Stretch)
+        header.sectionResized.connect(self.onPanelResized)
+        self.initializeParameterNode()
+
+    def cleanup(self):
+        """Called when the widget is destroyed."""
+        self.setParameterNode(None)
+        self._watch(None, None)
+        self.removeObservers()
+
+    def enter(self):
+        """Called when the user opens the module."""
+        self.initializeParameterNode()
+
+    def exit(self):
+        """Called when the user opens another module; the outlines stay watched, because they are edited there."""
+        self.setParameterNode(None)
+
+    def onReload(self):
+        """Developer's reload button: the library is reloaded with the module."""
+        for name in [name for name in sys.modules if name.partition(".")[0] == "HER2NomogramLib"]:
+            del sys.modules[name]
+        ScriptedLoadableModuleWidget.onReload(self)
+
+    def onSceneStartClose(self, caller, event):
+        """The parameter node is about to go, and with it what the result was about."""
+        self.setParameterNode(None)
+        self._watch(None, None)
+        self._clearResult()
+
+    def onSceneEndClose(self, caller, event):
+        """Start anew if the panel is open."""
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def initializeParameterNode(self):
+        """Connect the panel to the scene's parameter node, the first volume and segmentation chosen if none are yet."""
+        self.setParameterNode(self.logic.getParameterNode())
+        for name, className in (
+            ("inputVolume", "vtkMRMLScalarVolumeNode"),
+            ("segmentation", "vtkMRMLSegmentationNode"),
+        ):
+            if not getattr(self._parameterNode, name):
+                first = slicer.mrmlScene.GetFirstNodeByClass(className)
+                if first:
+                    setattr(self._parameterNode, name, first)
+
+    def setParameterNode(self, parameterNode):
+        """Connect to a parameter node, or to none."""
+        if self._parameterNode:
+            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
+            self._parameterNodeGuiTag = None
+            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersChanged)
+        self._parameterNode = parameterNode
+        if self._parameterNode:
+            self._parameterNodeGuiTag = self._parameterNode.connectGui(self.ui)
+            self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersChanged)
+            self.onParametersChanged()
+
+    # --- Choices -----------------------------------------------------------------------------------------------------
+
+    def onParametersChanged(self, caller=None, event=None):
+        """Bring the panel up to date with the parameter node."""
+        if self._updating or not self._parameterNode:
+            return
+        self._updating = True
+        try:
+            self._showSegments()
+            self._showModel()
+            self._showSpacing()
+        finally:
+            self._updating = False
+        self._watch(self._parameterNode.inputVolume, self._parameterNode.segmentation)
+        self._updateApplyButton()
+        self._updateStale()
+
+    def onSegmentsChosen(self, *args):
+        """Another segmentation or segment was chosen in the panel."""
+        if self._updating or not self._parameterNode:
+            return
+        segmentation = self.ui.lesionSelector.currentNode()
+        with slicer.util.NodeModify(self._parameterNode):
+            if segmentation is not self._parameterNode.segmentation:
+                self._parameterNode.excludeSegmentIDs = []
+            else:
+                self._parameterNode.excludeSegmentIDs = list(self.ui.excludeSelector.selectedSegmentIDs())
+            self._parameterNode.segmentation = segmentation
+            self._parameterNode.lesionSegmentID = self._chosenSegmentID(segmentation)
+
+    def onModelChosen(self, *args):
+        """Another model file was chosen in the panel."""
+        if not self._updating and self._parameterNode:
+            self._parameterNode.modelPath = self.ui.modelPathEdit.currentPath.strip()
+
+    def onClinicalEdited(self, *args):
+        """A clinical factor was edited in the panel."""
+        if self._updating or not self._parameterNode:
+            return
+        # Factors of other models stay, so that trying another model loses nothing.
+        texts = {**dict(self._parameterNode.clinical.items()), **self._clinicalTexts()}
+        self._parameterNode.clinical = {name: text for name, text in texts.items() if text}
+
+    def onContentChanged(self, caller=None, event=None):
+        """Pixels or outlines that the result was computed from may have changed."""
+        if self._prediction is not None and not self._updating:
+            self._contentChanged = True
+            self._updateStale()
+
+    def _showSegments(self):
+        segmentation = self._parameterNode.segmentation
+        for selector in (self.ui.lesionSelector, self.ui.excludeSelector):
+            selector.setCurrentNode(segmentation)
+        if self._parameterNode.lesionSegmentID:
+            self.ui.lesionSelector.setCurrentSegmentID(self._parameterNode.lesionSegmentID)
+        self.ui.excludeSelector.setSelectedSegmentIDs(list(self._parameterNode.excludeSegmentIDs))
+        # The selector may have moved on to the first segment, because the one of the scene is gone.
+        segmentID = self._chosenSegmentID(segmentation)
+        if segmentID != self._parameterNode.lesionSegmentID:
+            self._parameterNode.lesionSegmentID = segmentID
+
+    def _chosenSegmentID(self, segmentation):
+        # The selector goes on naming a segment when its segmentation is gone.
+        segmentID = self.ui.lesionSelector.currentSegmentID() if segmentation else ""
+        return segmentID if segmentation and segmentation.GetSegmentation().GetSegment(segmentID) else ""
+
+    def _showModel(self):
+        path = self._parameterNode.modelPath
+        if self.ui.modelPathEdit.currentPath != path:
+            self.ui.modelPathEdit.currentPath = path
+        if path == self._modelPath:
+            self._showClinical()
+            return
+        self._modelPath = path
+        try:
+            self._model = self.logic.loadModel(path or None)
+            self.ui.modelLabel.setText(self._model.name)
+            self.ui.noticeLabel.setText(self._model.notice)
+        except InputError as error:
+            self._model = None
+            self.ui.modelLabel.setText(str(error))
+            self.ui.noticeLabel.setText(_("Research use only, not for clinical decisions."))
+        self._buildClinical()
+        self._showClinical()
+
+    def _buildClinical(self):
+        """One row for every clinical factor of the model."""
+        import qt
+
+        layout = self.ui.clinicalCollapsibleButton.layout()
+        if self._clinicalFrame:
+            layout.removeWidget(self._clinicalFrame)
+            self._clinicalFrame.setParent(None)
+            self._clinicalFrame.deleteLater()
+        self._clinicalWidgets = {}
+        self._clinicalFrame = qt.QWidget()
+        form = qt.QFormLayout(self._clinicalFrame)
+        form.setContentsMargins(0, 0, 0, 0)
+        predictors = self._model.clinical_predictors if self._model else ()
+        for predictor in predictors:
+            widget = self._clinicalWidget(predictor)
+            self._clinicalWidgets[predictor.name] = widget
+            form.addRow(f"{predictor.label}:", widget)
+        if not predictors:
+            form.addRow(qt.QLabel(_("This model needs none.") if self._model else _("Choose a model first.")))
+        layout.addWidget(self._clinicalFrame)
+
+    def _clinicalWidget(self, predictor):
+        import qt
+
+        if predictor.levels:
+            widget = qt.QComboBox()
+            for text in ("", *predictor.levels):
+                widget.addItem(text)
+            widget.setToolTip(_("Leave blank what is not known: the model then says that it needs it."))
+            widget.currentIndexChanged.connect(self.onClinicalEdited)
+            return widget
+        widget = qt.QLineEdit()
+        trained = f"{predictor.minimum:.4g} – {predictor.maximum:.4g} {predictor.unit}".strip()
+        hint = _("{trained} in training").format(trained=trained)
+        if predictor.name == TUMOR_DIAMETER:
+            hint = _("blank: measured; {hint}").format(hint=hint)
+        widget.setPlaceholderText(hint)
+        widget.setToolTip(hint)
+        widget.textChanged.connect(self.onClinicalEdited)
+        return widget
+
+    def _showClinical(self):
+        texts = dict(self._parameterNode.clinical.items())
+        for name, widget in self._clinicalWidgets.items():
+            text = texts.get(name, "")
+            if hasattr(widget, "currentText"):
+                if widget.currentText != text:
+                    widget.setCurrentIndex(max(widget.findText(text), 0))
+            elif widget.text != text:
+                widget.setText(text)
+
+    def _clinicalTexts(self):
+        return {
+            name: (widget.currentText if hasattr(widget, "currentText") else widget.text).strip()
+            for name, widget in self._clinicalWidgets.items()
+        }
+
+    def _showSpacing(self):
+        volume = self._parameterNode.inputVolume
+        key = (volume and volume.GetID(), volume and volume.GetMTime(), self._parameterNode.pixelSpacingMm)
+        if key == self._spacingKey:
+            return
+        self._spacingKey = key
+        if volume is None:
+            self.ui.spacingLabel.setText("")
+            return
+        try:
+            mammogram = scene.mammogram_from_volume(volume, self._parameterNode.pixelSpacingMm or None)
+            x, y = mammogram.spacing_mm
+            size = f"{x:.4g} mm" if x == y else f"{x:.4g} x {y:.4g} mm"
+            self.ui.spacingLabel.setText(f"{size}: {mammogram.spacing_source}")
+        except InputError as error:
+            self.ui.spacingLabel.setText(str(error))
+
+    def _watch(self, volume, segmentation):
+        """Notice when pixels, outlines or positions of these nodes change."""
+        if (volume, segmentation) == self._watched:
+            return
+        for node in self._watched:
+            for observed, events in self._events(node):
+                for event in events:
+                    self.removeObserver(observed, event, self.onContentChanged)
+        self._watched = (volume, segmentation)
+        for node in self._watched:
+            for observed, events in self._events(node):
+                for event in events:
+                    self.addObserver(observed, event, self.onContentChanged)
+
+    @staticmethod
+    def _events(node):
+        if node is None:
+            return
+        yield node, [slicer.vtkMRMLTransformableNode.TransformModifiedEvent]
+        if node.IsA("vtkMRMLSegmentationNode"):
+            yield node.GetSegmentation(), [
+                slicer.vtkSegmentation.SourceRepresentationModified,
+                slicer.vtkSegmentation.SegmentRemoved,
+            ]
+        else:
+            yield node, [slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent]
+
+    def _updateApplyButton(self):
+        missing = []
+        if not self._parameterNode.inputVolume:
+            missing.append(_("an image"))
+        if not self._parameterNode.segmentation:
+            missing.append(_("a segmentation"))
+        elif not self._parameterNode.lesionSegmentID:
+            missing.append(_("the lesion's segment"))
+        self.ui.applyButton.setEnabled(not missing)
+        self.ui.applyButton.setToolTip(
+            _("Choose {missing} first.").format(missing=_(" and ").join(missing))
+            if missing
+            else _("Measure the lesion and show the model's probability.")
+        )
+
+    # --- Result ------------------------------------------------------------------------------------------------------
+
+    def onApply(self, *args):
+        """Compute and show the prediction; what the user can put right is said in one line."""
+        self._showError("")
+        message = ""
+        with slicer.util.tryWithErrorDisplay(_("The prediction failed."), waitCursor=True):
+            try:
+                self._apply()
+            except InputError as error:
+                message = str(error)
+        if message:
+            self._updateStale()
+            self._showError(message)
+            slicer.util.errorDisplay(message, windowTitle=_("HER2 Nomogram"))
+        else:
+            self._showNomogram()
+
+    def _apply(self):
+        node = self._parameterNode
+        case = {
+            "pixelSpacingMm": node.pixelSpacingMm or None,
+            "excludeSegmentIDs": [i for i in node.excludeSegmentIDs if i != node.lesionSegmentID],
+        }
+        prediction = self.logic.predict(
+            node.inputVolume,
+            node.segmentation,
+            node.lesionSegmentID,
+            clinical={name: text for name, text in self._clinicalTexts().items() if text},
+            modelPath=node.modelPath or None,
+            engine=node.engine,
+            **case,
+        )
+        if node.showRegions:
+            margins = self.logic.loadModel(node.modelPath or None).margins_mm
+            self.logic.createRegionSegments(
+                node.segmentation, node.lesionSegmentID, node.inputVolume, marginsMm=margins, **case
+            )
+        self.logic.showPrediction(prediction, picture=False)
+        self._prediction, self._resultKey, self._contentChanged = prediction, self._inputKey(), False
+        self._showPrediction(prediction)
+        self._updateStale()
+
+    def _inputKey(self):
+        """What the result depends on, as far as it is chosen in the panel."""
+        node = self._parameterNode
+        volume, segmentation = node.inputVolume, node.segmentation
+        return (
+            volume and (volume.GetID(), volume.GetSpacing()),
+            segmentation and segmentation.GetID(),
+            node.lesionSegmentID,
+            tuple(node.excludeSegmentIDs),
+            node.pixelSpacingMm,
+            node.modelPath,
+            node.engine,
+            tuple(sorted(self._clinicalTexts().items())),
+        )
+
+    def _showError(self, message):
+        self.ui.statusLabel.setText(message)
+        self.ui.statusLabel.setVisible(bool(message))
+
+    def _updateStale(self):
+        if self._prediction is None or not self._parameterNode:
+            return
+        stale = self._contentChanged or self._inputKey() != self._resultKey
+        self.ui.staleLabel.setVisible(stale)
+        self.ui.resultFrame.setEnabled(not stale)
+
+    def _clearResult(self):
+        self._prediction = self._resultKey = self._pixmap = None
+        self._showError("")
+        self.ui.staleLabel.setVisible(False)
+        self.ui.resultFrame.setVisible(False)
+        self.ui.emptyLabel.setVisible(True)
+
+    def _showPrediction(self, prediction):
+        low, high = prediction.interval
+        self.ui.probabilityLabel.setText(self._percent(prediction.probability))
+        self.ui.intervalLabel.setText(
+            _("probability of HER2-positive\n95% interval {low} to {high}").format(
+                low=self._percent(low), high=self._percent(high)
+            )
+        )
+        call = _("HER2-positive") if prediction.positive else _("HER2-negative")
+        side = _("reaches") if prediction.positive else _("stays below")
+        self.ui.decisionLabel.setText(
+            _("It {side} the model's cut-off of {cutoff}: called {call}.").format(
+                side=side, cutoff=self._percent(prediction.cutoff), call=call
+            )
+        )
+        self.ui.noticeLabel.setText(prediction.notice)
+        self.ui.warningsLabel.setText("\n".join(f"⚠ {text[:1].upper()}{text[1:]}" for text in prediction.warnings))
+        self.ui.warningsLabel.setVisible(bool(prediction.warnings))
+        self.ui.emptyLabel.setVisible(False)
+        self.ui.resultFrame.setVisible(True)
+        self._showFeatures(prediction.selected_features)
+
+    @staticmethod
+    def _percent(probability):
+        # No model is certain, so neither is what is read here.
+        return "< 1%" if probability < 0.01 else "> 99%" if probability > 0.99 else f"{probability:.0%}"
+
+    def _showFeatures(self, features):
+        import qt
+
+        table = self.ui.featuresTable
+        table.setRowCount(len(features))
+        for row, feature in enumerate(features):
+            numbers = (feature.value, feature.standardized, feature.coefficient, feature.contribution)
+            image, _separator, name = feature.feature.rpartition("_")
+            texts = [feature.region.replace("_", "\n"), f"{image.replace('_', ' ')}\n{name}"]
+            texts += [f"{feature.value:.4g}", *(f"{number:+.2f}" for number in numbers[1:])]
+            for column, text in enumerate(texts):
+                cell = qt.QTableWidgetItem(text)
+                cell.setToolTip(feature.column if column < 2 else repr(numbers[column - 2]))
+                if column >= 2:
+                    cell.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
+                table.setItem(row, column, cell)
+        table.resizeColumnsToContents()
+        # As high as its content, header and scroll bar included, but never half a screen.
+        rows = min(max(len(features), 1), 8)
+        table.setFixedHeight(rows * table.rowHeight(0) + 44)
+
+    # --- Picture of the nomogram -------------------------------------------------------------------------------------
+
+    def onInstallPlotting(self, *args):
+        """The user has thought better of it."""
+        self._plottingDeclined = False
+        self._showNomogram()
+
+    def onPanelResized(self, resized, _oldWidth, newWidth):
+        """Scale the picture to the panel, when a column of the table has got another width with it."""
+        table = self.ui.featuresTable
+        if table.visible:
+            others = sum(table.columnWidth(column) for column in range(table.columnCount) if column != resized)
+            self._scalePicture(others + newWidth + 2)
+
+    def _showNomogram(self):
+        drawn = self._plottingAvailable()
+        if drawn:
+            import qt
+
+            # That of a widget which is always laid out, less the margins of the result.
+            width = self.ui.applyButton.width - 18
+            with tempfile.TemporaryDirectory(prefix="HER2Nomogram-") as folder:
+                path = Path(folder) / "nomogram.png"
+                # As wide on paper as on the screen, or its type could not be read in a narrow panel.
+                self.logic.drawNomogram(self._prediction, path, width=min(max(width / 96, 4.0), 7.0))
+                self._pixmap = qt.QPixmap(str(path))
+            self._scalePicture(width)
+        else:
+            self.ui.pictureMissingLabel.setText(
+                _("The picture of the nomogram needs the Python package matplotlib, which is not installed.")
+            )
+        self.ui.nomogramLabel.setVisible(drawn)
+        self.ui.pictureMissingLabel.setVisible(not drawn)
+        self.ui.installPlottingButton.setVisible(not drawn)
+
+    def _scalePicture(self, width):
+        import qt
+
+        if self._pixmap is not None:
+            width = min(max(width, 200), self._pixmap.width())
+            self.ui.nomogramLabel.setPixmap(self._pixmap.scaledToWidth(width, qt.Qt.SmoothTransformation))
+
+    def _plottingAvailable(self):
+        """Whether matplotlib is there, the user asked for leave to install it where it is not."""
+        if importlib.util.find_spec("matplotlib"):
+            return True
+        if self._plottingDeclined or slicer.app.testingEnabled():
+            return False
+        wanted = self._plottingRequirement()
+        try:
+            if importlib.util.find_spec("slicer.packaging"):
+                import slicer.packaging
+
+                slicer.packaging.pip_ensure(wanted, requester="HER2 Nomogram")
+            else:
+                question = _("The picture of the nomogram needs the Python package {name}. Install it now?")
+                if slicer.util.confirmOkCancelDisplay(question.format(name=wanted)):
+                    slicer.util.pip_install(wanted)
+        except Exception as error:  # declined, no network, no right to write: the picture is all that is missed
+            logging.warning("matplotlib was not installed: %s", error)
+        importlib.invalidate_caches()
+        self._plottingDeclined = importlib.util.find_spec("matplotlib") is None
+        return not self._plottingDeclined
+
+    def _plottingRequirement(self):
+        lines = Path(self.resourcePath("requirements.txt")).read_text(encoding="utf-8").splitlines()
+        return next(line.strip() for line in lines if line.startswith("matplotlib"))
+
+
+class HER2NomogramLogic(ScriptedLoadableModuleLogic):
+    """What the panel does, for the Python console and scripts; runs on slicer-core too."""
+
+    def __init__(self):
+        ScriptedLoadableModuleLogic.__init__(self)
+        self._modelOfPrediction = None
+
+    def getParameterNode(self):
+        """Parameters of the panel, as saved with the scene."""
+        return HER2NomogramParameterNode(super().getParameterNode())
+
+    @staticmethod
+    def loadModel(modelPath=None):
+        """Model of a file, by default the demonstration model."""
+        return load_model(modelPath or default_model_path())
+
+    def createRegionSegments(
+        self,
+        segmentationNode,
+        lesionSegmentID,
+        volumeNode,
+        marginsMm=(5.0, 10.0),
+        pixelSpacingMm=None,
+        excludeSegmentIDs=(),
+    ):
+        """Write the peritumoral and combined regions of a lesion as segments beside it.
+
+        Parameters
+        ----------
+        segmentationNode : vtkMRMLSegmentationNode
+        lesionSegmentID : str
+        volumeNode : vtkMRMLScalarVolumeNode
+        marginsMm : sequence of float
+            Widths of the rings.
+        pixelSpacingMm : float, optional
+            Where the image does not say, or says it wrongly.
+        excludeSegmentIDs : sequence of str
+            Segments that rings must stay out of.
+
+        Returns
+        -------
+        dict of str to str
+            Segment ID by region.
+        """
+        mammogram = scene.mammogram_from_volume(volumeNode, pixelSpacingMm)
+        lesion = scene.lesion_mask(segmentationNode, lesionSegmentID, volumeNode)
+        exclude = scene.excluded_mask(segmentationNode, excludeSegmentIDs, volumeNode)
+        regions = case_regions(mammogram, lesion, tuple(marginsMm), exclude)
+        return scene.write_region_segments(segmentationNode, volumeNode, regions, lesionSegmentID)
+
+    def predict(
+        self,
+        volumeNode,
+        segmentationNode,
+        lesionSegmentID,
+        clinical=None,
+        modelPath=None,
+        pixelSpacingMm=None,
+        excludeSegmentIDs=(),
+        engine=scene.PYRADIOMICS,
+    ):
+        """Apply a model to one lesion.
+
+        Parameters
+        ----------
+        volumeNode, segmentationNode, lesionSegmentID, pixelSpacingMm, excludeSegmentIDs
+            As for :meth:`createRegionSegments`.
+        clinical : dict, optional
+            Clinical factors by column name; a blank tumor diameter is measured from the segment.
+        modelPath : str, optional
+            By default the demonstration model.
+        engine : str
+            ``"pyradiomics"`` or ``"SlicerRadiomics"``.
+
+        Returns
+        -------
+        HER2NomogramLib.prediction.Prediction
+        """
+        scene.require_radiomics(engine)
+        model = self.loadModel(modelPath)
+        mammogram = scene.mammogram_from_volume(volumeNode, pixelSpacingMm)
+        lesion = scene.lesion_mask(segmentationNode, lesionSegmentID, volumeNode)
+        exclude = scene.excluded_mask(segmentationNode, excludeSegmentIDs, volumeNode)
+        options = {}
+        if engine == scene.SLICER_RADIOMICS:
+            options["extract"] = functools.partial(scene.slicer_radiomics_row, volumeNode)
+        prediction, _regions, _row = predict_case(model, mammogram, lesion, clinical or {}, exclude, **options)
+        self._modelOfPrediction = (prediction, model)
+        return prediction
+
+    def showPrediction(self, prediction, picture=True, modelPath=None):
+        """Put the selected features into a table node, and draw the nomogram with the case marked on it.
+
+        Parameters
+        ----------
+        prediction : Prediction
+        picture : bool or path-like
+            Whether to draw the nomogram (needs matplotlib), or the file to draw it to.
+        modelPath : str, optional
+            Model of a prediction that this logic did not make last.
+
+        Returns
+        -------
+        dict
+            ``"tableNode"`` and ``"picturePath"`` (None without a picture).
+        """
+        node = scene.prediction_table(slicer.mrmlScene, prediction)
+        path = None
+        if picture:
+            folder = Path(tempfile.mkdtemp(prefix="HER2Nomogram-")) if picture is True else None
+            path = self.drawNomogram(prediction, folder / "nomogram.png" if folder else picture, modelPath)
+        return {"tableNode": node, "picturePath": path}
+
+    def drawNomogram(self, prediction, path, modelPath=None, width=7.0):
+        """Draw the nomogram with the case marked on it to a PNG or SVG file, so many inches wide; returns its path."""
+        from HER2NomogramLib.plots import nomogram_figure, save_figure
+
+        made, model = self._modelOfPrediction or (None, None)
+        if made is not prediction:
+            model = self.loadModel(modelPath)
+        if model.name != prediction.model_name:
+            raise InputError(f"The prediction was made by model '{prediction.model_name}': give its file as modelPath.")
+        return save_figure(nomogram_figure(model.nomogram, prediction, model.name, width=width), path)
+
+    def runBatch(self, casesPath, modelPath, outputDirectory, jobs=1):
+        """Apply a model to all cases of a table.
+
+        Parameters
+        ----------
+        casesPath : path
+            cases.csv.
+        modelPath : path or None
+            By default the demonstration model.
+        outputDirectory : path
+            Where predictions.csv is written.
+        jobs : int
+            Processes.
+
+        Returns
+        -------
+        HER2NomogramLib.batch.BatchResult
+        """
+        from HER2NomogramLib.batch import predict_cases
+        from HER2NomogramLib.cases import read_cases
+
+        out = Path(outputDirectory) / "predictions.csv"
+        return predict_cases(read_cases(casesPath), self.loadModel(modelPath), out, jobs=jobs)
+
+
+class HER2NomogramTest(ScriptedLoadableModuleTest):
+    """Self test, to be run inside Slicer."""
+
+    def setUp(self):
+        """Start from an empty scene."""
+        slicer.mrmlScene.Clear()
+
+    def runTest(self):
+        """Run all tests."""
+        for test in (self.test_regions, self.test_prediction, self.test_bad_input):
+            self.setUp()
+            test()
+
+    def _phantom(self):
+        """A synthetic mammogram with its lesion outlined: volume node, segmentation node, segment ID, phantom."""
+        from HER2NomogramLib.mammogram import Mammogram
+        from HER2NomogramLib.phantom import make_phantom
+
+        phantom = make_phantom(seed=1)
+        mammogram = Mammogram.from_array(phantom.pixels, phantom.spacing_mm, "phantom")
+        volume = scene.add_volume(slicer.mrmlScene, mammogram.image, "Phantom")
+        volume.SetAttribute(scene.KIND_ATTRIBUTE, "recombined")
+        segmentation = scene.add_segmentation(slicer.mrmlScene, {"Lesion": phantom.lesion}, volume, "Outlines")
+        return volume, segmentation, segmentation.GetSegmentation().GetNthSegmentID(0), phantom
+
+    def test_regions(self):
+        """Regions are written beside the lesion, once, and leave it alone."""
+        self.delayDisplay("Regions of a phantom")
+        volume, segmentation, lesion, phantom = self._phantom()
+        logic = HER2NomogramLogic()
+        first = logic.createRegionSegments(segmentation, lesion, volume)
+        again = logic.createRegionSegments(segmentation, lesion, volume)
+        self.assertEqual(first, again)
+        self.assertEqual(segmentation.GetSegmentation().GetNumberOfSegments(), 5)
+        self.assertTrue((scene.segment_mask(segmentation, lesion, volume) == phantom.lesion).all())
+        ring = scene.segment_mask(segmentation, first["peritumoral_5mm"], volume)
+        self.assertFalse((ring & phantom.lesion).any())
+
+    def test_prediction(self):
+        """The demonstration model gives a probability, where pyradiomics is installed."""
+        self.delayDisplay("Prediction for a phantom")
+        volume, segmentation, lesion, phantom = self._phantom()
+        logic = HER2NomogramLogic()
+        if importlib.util.find_spec("radiomics") is None:
+            with self.assertRaisesRegex(InputError, "SlicerRadiomics"):
+                logic.predict(volume, segmentation, lesion)
+            return
+        prediction = logic.predict(volume, segmentation, lesion, clinical=phantom.clinical)
+        low, high = prediction.interval
+        self.assertTrue(0 < low <= prediction.probability <= high < 1)
+        shown = logic.showPrediction(prediction, picture=False)
+        self.assertEqual(shown["tableNode"].GetNumberOfRows(), len(prediction.selectedFeatures))
+
+    def test_bad_input(self):
+        """What cannot be used is refused with a reason."""
+        self.delayDisplay("Bad input")
+        volume, segmentation, lesion, _phantom = self._phantom()
+        logic = HER2NomogramLogic()
+        with self.assertRaisesRegex(InputError, "no segment"):
+            logic.createRegionSegments(segmentation, "nothing", volume)
+        empty = segmentation.GetSegmentation().AddEmptySegment("", "Empty")
+        with self.assertRaisesRegex(InputError, "empty"):
+            logic.createRegionSegments(segmentation, empty, volume)
+        volume.SetSpacing(1.0, 1.0, 1.0)
+        with self.assertRaisesRegex(InputError, "spacing"):
+            logic.createRegionSegments(segmentation, lesion, volume)
+        self.delayDisplay("Tests passed")

@@ -1,0 +1,175 @@
+"""cases.csv: one row per lesion, with its images, its outcome and its clinical factors."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .errors import InputError
+
+SPLITS = ("train", "internal_test", "prospective_test")
+_OWN_COLUMNS = ("case_id", "patient_id", "split", "segment", "exclude_segments", "pixel_spacing_mm")
+_POSITIVE = {"1", "1.0", "positive", "pos", "+"}
+_NEGATIVE = {"0", "0.0", "negative", "neg", "-"}
+_IHC = {"0", "1+", "2+", "3+"}
+
+
+@dataclass(frozen=True)
+class CaseImage:
+    """One image of a case with the segmentation drawn on it."""
+
+    image: Path
+    segmentation: Path
+
+
+@dataclass(frozen=True)
+class Case:
+    """One lesion.
+
+    Attributes
+    ----------
+    case_id, patient_id, split : str
+    images : dict of str to CaseImage
+        By image name: ``image``, or the suffix of an ``image_<name>`` column.
+    segment : str or None
+        Segment of the lesion, None where the segmentation has only one.
+    exclude_segments : tuple of str
+    pixel_spacing_mm : float or None
+    her2 : int or None
+        1 positive, 0 negative, None where it is unknown or equivocal.
+    clinical : dict of str to str
+        All other columns as they were written.
+    """
+
+    case_id: str
+    patient_id: str
+    split: str
+    images: dict[str, CaseImage] = field(default_factory=dict)
+    segment: str | None = None
+    exclude_segments: tuple[str, ...] = ()
+    pixel_spacing_mm: float | None = None
+    her2: int | None = None
+    clinical: dict[str, str] = field(default_factory=dict)
+
+
+def read_cases(path: str | Path) -> list[Case]:
+    """Read a case table.
+
+    Parameters
+    ----------
+    path : path
+        CSV in UTF-8; paths in it are relative to its folder.
+
+    Raises
+    ------
+    InputError
+        Where the table cannot be read, a case has no or a second identifier, a patient is in two splits, or an entry
+        is not what its column wants.
+    """
+    path = Path(path)
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            rows = [{key: (value or "").strip() for key, value in row.items() if key} for row in reader]
+            columns = [name.strip() for name in reader.fieldnames or []]
+    except OSError as error:
+        raise InputError(f"Case table '{path}' cannot be read ({error.strerror}): check the path.") from None
+    except (UnicodeDecodeError, csv.Error):
+        raise InputError(f"Case table '{path}' is not CSV text in UTF-8: export it again as CSV UTF-8.") from None
+    if "case_id" not in columns:
+        raise InputError(f"Case table '{path}' has no column 'case_id': name the column that identifies the lesions.")
+    if not rows:
+        raise InputError(f"Case table '{path}' has no cases: add one row per lesion.")
+    cases = [_case_from(row, path, number) for number, row in enumerate(rows, start=2)]
+    repeated = [name for name, count in Counter(case.case_id for case in cases).items() if count > 1]
+    if repeated:
+        raise InputError(f"Case table '{path}': case_id '{repeated[0]}' stands in several rows: make it unique.")
+    splits: dict[str, str] = {}
+    for case in cases:
+        if splits.setdefault(case.patient_id, case.split) != case.split:
+            raise InputError(
+                f"Case table '{path}': the patient of case '{case.case_id}' is in two splits "
+                f"({splits[case.patient_id]} and {case.split}): keep each patient in one."
+            )
+    return cases
+
+
+def her2_status(her2: str, ihc: str = "", ish: str = "") -> int | None:
+    """HER2 status by ASCO/CAP: IHC 3+, or 2+ with ISH positive, is positive; 2+ without ISH is equivocal (None).
+
+    Parameters
+    ----------
+    her2, ihc, ish : str
+        Status 0/1, IHC score 0, 1+, 2+, 3+, ISH positive/negative; blank where unknown.
+
+    Raises
+    ------
+    InputError
+        Where an entry is not one of these.
+    """
+    her2, ihc, ish = her2.strip().lower(), ihc.strip().lower(), ish.strip().lower()
+    if her2 and her2 not in _POSITIVE | _NEGATIVE:
+        raise InputError(f"her2 is '{her2}': give 1 (positive), 0 (negative) or nothing.")
+    if ish and ish not in _POSITIVE | _NEGATIVE:
+        raise InputError(f"her2_ish is '{ish}': give positive, negative or nothing.")
+    score = {"0+": "0", "0.0": "0", "1": "1+", "2": "2+", "3": "3+"}.get(ihc, ihc)
+    if score and score not in _IHC:
+        raise InputError(f"her2_ihc is '{ihc}': give 0, 1+, 2+, 3+ or nothing.")
+    if her2:
+        return int(her2 in _POSITIVE)
+    if score == "2+":
+        return int(ish in _POSITIVE) if ish else None
+    return {"3+": 1, "0": 0, "1+": 0}.get(score)
+
+
+def _case_from(row: dict[str, str], path: Path, line: int) -> Case:
+    where = f"Case table '{path}', line {line}"
+    case_id = row["case_id"]
+    if not case_id or any(character in case_id for character in '/\\:*?"<>|'):
+        raise InputError(f"{where}: case_id '{case_id}' is empty or cannot be part of a file name: change it.")
+    split = row.get("split") or "train"
+    if split not in SPLITS:
+        raise InputError(f"{where}: split '{split}' is not one of {', '.join(SPLITS)}.")
+    try:
+        her2 = her2_status(row.get("her2", ""), row.get("her2_ihc", ""), row.get("her2_ish", ""))
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+    return Case(
+        case_id=case_id,
+        patient_id=row.get("patient_id") or case_id,
+        split=split,
+        images=_images(row, path.parent, where),
+        segment=row.get("segment") or None,
+        exclude_segments=tuple(s.strip() for s in row.get("exclude_segments", "").split(";") if s.strip()),
+        pixel_spacing_mm=_spacing(row.get("pixel_spacing_mm", ""), where),
+        her2=her2,
+        clinical={name: value for name, value in row.items() if not _is_own(name)},
+    )
+
+
+def _is_own(name: str) -> bool:
+    return name in _OWN_COLUMNS or name.split("_")[0] in ("image", "segmentation")
+
+
+def _images(row: dict[str, str], folder: Path, where: str) -> dict[str, CaseImage]:
+    found = {}
+    for column, image in row.items():
+        if not image or (column != "image" and not column.startswith("image_")):
+            continue
+        suffix = column.removeprefix("image").removeprefix("_")
+        other = f"segmentation_{suffix}" if suffix else "segmentation"
+        if not row.get(other):
+            raise InputError(f"{where}: '{column}' is given without '{other}': add the segmentation of this image.")
+        found[suffix or "image"] = CaseImage(folder / image, folder / row[other])
+    return found
+
+
+def _spacing(text: str, where: str) -> float | None:
+    if not text:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"{where}: pixel_spacing_mm '{text}' is not a number: give mm per pixel.") from None

@@ -1,0 +1,120 @@
+"""The whole way on synthetic images: cohort, features, model, and one unseen case in an MRML scene."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from .batch import extract_cases, predict_cases
+from .cases import read_cases
+from .errors import InputError
+from .features import ExtractionSettings, default_settings_path
+from .modelfile import save_model
+from .phantom import Phantom, draw_phantom, make_cohort
+from .plots import case_figure, nomogram_figure, roc_figure, save_figure
+from .prediction import Prediction
+from .regions import DEFAULT_MARGINS_MM
+from .tables import read_features, write_rows
+from .training import TrainingOptions, TrainingResult, performance_table, read_extraction_facts, train
+from .validation import roc_points
+
+COHORT_SEED = 1
+UNSEEN_SEED = 2026
+MODEL_NAME = "HER2Nomogram demonstration model"
+
+ProgressBar = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
+
+
+def run_demo(out: str | Path, jobs: int, progress: ProgressBar, save_model_to: str | Path | None = None) -> Prediction:
+    """Make everything into one folder and print what it says.
+
+    Parameters
+    ----------
+    out : path
+        Folder for cohort, tables, model and pictures.
+    jobs : int
+        Processes.
+    progress : callable
+        Makes a progress bar from a title.
+    save_model_to : path, optional
+        Where to write the model as well.
+
+    Returns
+    -------
+    Prediction
+        Of the unseen case.
+
+    Raises
+    ------
+    InputError
+        Where the folder cannot be written, or the MRML scene is missing.
+    """
+    out = Path(out)
+    logic_class = _module_logic()
+    with progress("Making 131 synthetic studies") as step:
+        cases_path = make_cohort(out / "cohort", seed=COHORT_SEED, image_format="dicom", progress=step)
+    cases = read_cases(cases_path)
+    settings = ExtractionSettings.from_yaml(default_settings_path())
+    with progress("Extracting features of 5 regions") as step:
+        extract_cases(cases, settings, DEFAULT_MARGINS_MM, out / "features.csv", jobs=jobs, progress=step)
+    print("Training five signatures and three models ...", flush=True)
+    table = read_features(out / "features.csv")
+    options = TrainingOptions(name=MODEL_NAME, jobs=jobs, demonstration=True)
+    result = train(cases, table, read_extraction_facts(out / "features.csv"), options)
+    for path in filter(None, (out / "model.json", save_model_to)):
+        save_model(result.model, path)
+    predict_cases(cases, result.model, out / "predictions.csv", table)
+    _write_performance(result, out)
+    print("\n" + performance_table(result))
+    for message in result.messages:
+        print(f"Note: {message}")
+    prediction = _unseen_case(logic_class, out)
+    print(f"\nModel, tables and pictures are in {out}{'' if str(out).endswith('/') else '/'}")
+    return prediction
+
+
+def print_prediction(prediction: Prediction) -> None:
+    """Print a prediction as the module panel shows it."""
+    low, high = prediction.interval
+    side = "at or above" if prediction.positive else "below"
+    print(f"  Probability of HER2-positive: {prediction.probability:.1%} (95% CI {low:.1%} to {high:.1%})")
+    print(f"  {side.capitalize()} the cut-off of {prediction.cutoff:.1%}; {prediction.total_points:.0f} total points")
+    for name, points in prediction.points.items():
+        print(f"    {name:<22}{prediction.predictors[name]:>9.3f}  {points:6.1f} points")
+    print(f"  {'Region':<18}{'Selected feature':<52}{'Value':>12}{'Standardized':>14}{'Contribution':>14}")
+    for f in prediction.selected_features:
+        print(f"  {f.region:<18}{f.feature:<52}{f.value:>12.5g}{f.standardized:>14.2f}{f.contribution:>14.3f}")
+    for warning in prediction.warnings:
+        print(f"  Warning: {warning}")
+    print(f"  {prediction.notice}")
+
+
+def _unseen_case(logic_class: type, out: Path) -> Prediction:
+    """Put one case that no model has seen into an MRML scene and run the module's logic on it."""
+    import slicer
+
+    from . import scene
+
+    phantom = draw_phantom(UNSEEN_SEED)
+    mrml_scene = slicer.vtkMRMLScene()
+    volume = scene.add_volume(mrml_scene, phantom.image, "Unseen case")
+    segmentation = scene.add_segmentation(mrml_scene, {"lesion": phantom.lesion}, volume, "Segmentation")
+    lesion_id = segmentation.GetSegmentation().GetNthSegmentID(0)
+    prediction = logic_class().predict(
+        volume,
+        segmentation,
+        lesion_id,
+        clinical=phantom.clinical,
+        modelPath=str(out / "model.json"),
+        pixelSpacingMm=phantom.spacing_mm[0],
+    )
+    names = [segment.GetName() for segment in _segments(segmentation)]
+    print(f"\nUnseen case in an MRML scene (truth: {_truth(phantom)}); segments: {', '.join(names)}")
+    print_prediction(prediction)
+    _write_case(prediction, phantom, segmentation, volume, out)
+    return prediction

@@ -1,0 +1,375 @@
+"""Radiomics features of every region of one image, computed by pyradiomics' own feature classes.
+
+Two things differ from one run of pyradiomics' feature extractor per region. Each filtered image is made once and shared
+by all regions, which changes no value because the filters do not depend on the mask. And the Laplacian of Gaussian is
+computed in the image plane: pyradiomics skips it on a single slice, since its filter wants four pixels in every
+direction. Its names are kept (``log-sigma-1-0-mm-3D``), so that settings and tables stay exchangeable.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from .errors import InputError
+from .mammogram import Mammogram
+from .regions import Region
+
+FEATURE_CLASSES = ("shape2D", "firstorder", "glcm", "glrlm", "glszm", "gldm", "ngtdm")
+IMAGE_TYPES = (
+    "Original", "LoG", "Wavelet", "Square", "SquareRoot", "Logarithm", "Exponential", "Gradient", "LBP2D",
+)  # fmt: skip
+# What pyradiomics' documentation lists under "Settings", without those that make no sense here: the label and its
+# channel (masks are made here), voxel-based extraction, and mask correction (masks are on the image's grid).
+SETTINGS = frozenset(
+    "additionalInfo binCount binWidth distances force2D force2Ddimension geometryTolerance gldm_a gradientUseSpacing "
+    "interpolator lbp2DMethod lbp2DRadius lbp2DSamples level minimumROIDimensions minimumROISize normalize "
+    "normalizeScale padDistance preCrop removeOutliers resampledPixelSpacing resegmentMode resegmentRange "
+    "resegmentShape sigma start_level symmetricalGLCM voxelArrayShift wavelet weightingNorm".split()
+)
+_POSITIVE = ("binWidth", "binCount", "normalizeScale", "removeOutliers", "lbp2DRadius", "lbp2DSamples", "level")
+# One slice is one plane: without these pyradiomics leaves out shape2D and makes 3-D wavelets.
+_PLANE = {"force2D": True, "force2Ddimension": 0}
+
+
+@dataclass(frozen=True)
+class ExtractionSettings:
+    """Validated settings of the feature extraction, in the structure of pyradiomics' parameter files.
+
+    Attributes
+    ----------
+    image_types : dict of str to dict
+        Image types with their own settings, such as ``{"LoG": {"sigma": [1.0, 2.0]}}``.
+    feature_classes : dict of str to list
+        Feature classes with the features wanted of each; an empty list means all.
+    setting : dict
+        Settings for all image types.
+    """
+
+    image_types: dict[str, dict[str, Any]]
+    feature_classes: dict[str, list[str]]
+    setting: dict[str, Any]
+
+    @classmethod
+    def from_yaml(cls, path: str | Path) -> ExtractionSettings:
+        """Read a parameter file of pyradiomics.
+
+        Raises
+        ------
+        InputError
+            Where the file cannot be read, is not YAML, or :meth:`from_dict` refuses its content.
+        """
+        from ruamel.yaml import YAML
+        from ruamel.yaml.error import YAMLError
+
+        try:
+            content = YAML(typ="safe", pure=True).load(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise InputError(f"Settings file '{path}' cannot be read ({error.strerror}): check the path.") from None
+        except (YAMLError, UnicodeDecodeError) as error:
+            line = getattr(getattr(error, "problem_mark", None), "line", None)
+            where = "" if line is None else f" (line {line + 1})"
+            raise InputError(f"Settings file '{path}' is not YAML{where}: write it as pyradiomics documents.") from None
+        return cls.from_dict(content, source=f"Settings file '{path}'")
+
+    @classmethod
+    def from_dict(cls, content: object, source: str = "Extraction settings") -> ExtractionSettings:
+        """Validate the content of a parameter file.
+
+        Parameters
+        ----------
+        content : mapping
+            With ``imageType``, ``featureClass`` and ``setting``, each optional as in pyradiomics.
+        source : str
+            Where it comes from, for messages.
+
+        Raises
+        ------
+        InputError
+            Where an entry is unknown, of the wrong sort, or means nothing on a single slice.
+        """
+        if not isinstance(content, Mapping):
+            raise InputError(f"{source} must have the sections imageType, featureClass and setting.")
+        unknown = sorted(set(content) - {"imageType", "featureClass", "setting"})
+        if unknown:
+            raise InputError(f"{source}: unknown section '{unknown[0]}'; known are imageType, featureClass, setting.")
+        sections = [content.get(name) or {} for name in ("imageType", "featureClass", "setting")]
+        if not all(isinstance(section, Mapping) for section in sections):
+            raise InputError(f"{source}: imageType, featureClass and setting must each be a mapping of names.")
+        image_types = {name: dict(custom or {}) for name, custom in (sections[0] or {"Original": {}}).items()}
+        classes = {n: list(wanted or []) for n, wanted in (sections[1] or dict.fromkeys(FEATURE_CLASSES)).items()}
+        _check_names(image_types, IMAGE_TYPES, "image type", source)
+        _check_names(classes, FEATURE_CLASSES, "feature class", source)
+        for where, values in (("setting", dict(sections[2])), *image_types.items()):
+            _check_settings(values, f"{source}, {where}")
+        if "LoG" in image_types and not image_types["LoG"].get("sigma", sections[2].get("sigma")):
+            raise InputError(f"{source}, LoG: 'sigma' is missing: give a list of widths in mm, such as [1.0, 2.0].")
+        return cls(image_types, classes, {**sections[2], **_PLANE})
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings in pyradiomics' structure, ready for a YAML or model file."""
+        return {"imageType": self.image_types, "featureClass": self.feature_classes, "setting": self.setting}
+
+    @property
+    def shares_filters(self) -> bool:
+        """Whether all regions can use the same filtered images.
+
+        Resampling and cropping before the filter tie the grid that is filtered to the region.
+        """
+        return not (self.setting.get("resampledPixelSpacing") or self.setting.get("preCrop"))
+
+
+def default_settings_path() -> Path:
+    """Path of the extraction settings that are shipped with the module."""
+    return Path(__file__).resolve().parents[1] / "Resources" / "Extraction" / "cem_2d.yaml"
+
+
+def feature_row(
+    mammogram: Mammogram, regions: Mapping[str, Region], settings: ExtractionSettings, image_name: str = "image"
+) -> dict[str, float]:
+    """One row of ``features.csv``: all features of all regions of one image.
+
+    Parameters
+    ----------
+    mammogram : Mammogram
+    regions : mapping of str to Region
+    settings : ExtractionSettings
+    image_name : str
+        First part of the column names.
+
+    Returns
+    -------
+    dict of str to float
+        By ``<image>__<region>__<pyradiomics name>``, with voxel count and kept fraction as ``diagnostics``.
+
+    Raises
+    ------
+    InputError
+        Where pyradiomics is missing or refuses a region.
+    """
+    values = extract_regions(mammogram.image, {name: region.mask for name, region in regions.items()}, settings)
+    return name_columns(values, regions, image_name)
+
+
+def name_columns(
+    values: Mapping[str, Mapping[str, float]], regions: Mapping[str, Region], image_name: str = "image"
+) -> dict[str, float]:
+    """Put the features of all regions into one row, with the diagnostics of each region in front."""
+    row = {}
+    for name, region in regions.items():
+        prefix = f"{image_name}__{name}__"
+        row[f"{prefix}diagnostics_VoxelNum"] = float(region.mask.sum())
+        row[f"{prefix}diagnostics_KeptFraction"] = region.kept_fraction
+        row.update((prefix + feature, value) for feature, value in values[name].items())
+    return row
+
+
+def extract_regions(
+    image: sitk.Image, masks: Mapping[str, np.ndarray], settings: ExtractionSettings
+) -> dict[str, dict[str, float]]:
+    """Features of several regions of one image.
+
+    Parameters
+    ----------
+    image : sitk.Image
+        Of size (columns, rows, 1), spacing in mm.
+    masks : mapping of str to np.ndarray of bool, shape (rows, columns)
+    settings : ExtractionSettings
+
+    Returns
+    -------
+    dict of str to dict of str to float
+        By region and by pyradiomics' feature name.
+
+    Raises
+    ------
+    InputError
+        Where pyradiomics is missing, or refuses the settings or a region.
+    """
+    extractor = _make_extractor(settings)
+    mask_images = {name: _mask_image(mask, image) for name, mask in masks.items()}
+    groups = [mask_images] if settings.shares_filters else [{name: mask} for name, mask in mask_images.items()]
+    values: dict[str, dict[str, float]] = {}
+    with _quiet_pyradiomics():
+        for group in groups:
+            values.update(_extract_group(extractor, image, group, settings))
+    return values
+
+
+def filtered_images(
+    image: sitk.Image, settings: ExtractionSettings, mask: sitk.Image | None = None
+) -> Iterator[tuple[sitk.Image, str, dict[str, Any]]]:
+    """The image itself and its filtered versions, one after the other.
+
+    Parameters
+    ----------
+    image : sitk.Image
+        Of size (columns, rows, 1).
+    settings : ExtractionSettings
+    mask : sitk.Image, optional
+        Handed on to pyradiomics, whose filters take one without using it.
+
+    Yields
+    ------
+    filtered : sitk.Image
+    name : str
+        pyradiomics' name of the image type, such as ``wavelet-LH``.
+    setting : dict
+        Settings for the feature classes on this image.
+    """
+    yield from _filtered_images(image, settings, mask, _make_extractor(settings).settings)
+
+
+def laplacian_of_gaussian(image: sitk.Image, sigma_mm: float) -> sitk.Image:
+    """Scale-normalized Laplacian of Gaussian in the plane of a single slice, by ITK's recursive filter.
+
+    Parameters
+    ----------
+    image : sitk.Image
+        Of size (columns, rows, 1).
+    sigma_mm : float
+        Width of the Gaussian in mm.
+
+    Returns
+    -------
+    sitk.Image
+        On the same grid.
+    """
+    plane = sitk.LaplacianRecursiveGaussian(image[:, :, 0], sigma=sigma_mm, normalizeAcrossScale=True)
+    filtered = sitk.JoinSeries(plane)
+    filtered.CopyInformation(image)
+    return filtered
+
+
+def _filtered_images(
+    image: sitk.Image, settings: ExtractionSettings, mask: sitk.Image | None, defaults: Mapping[str, Any]
+) -> Iterator[tuple[sitk.Image, str, dict[str, Any]]]:
+    from radiomics import imageoperations
+
+    for image_type, custom in settings.image_types.items():
+        arguments = {**defaults, **custom}
+        if image_type == "LoG":
+            yield from _log_images(image, arguments)
+        else:
+            yield from getattr(imageoperations, f"get{image_type}Image")(image, mask, **arguments)
+
+
+def _log_images(image: sitk.Image, arguments: dict[str, Any]) -> Iterator[tuple[sitk.Image, str, dict[str, Any]]]:
+    for sigma in arguments["sigma"]:
+        needed = max(4, *(math.ceil(sigma / spacing) + 1 for spacing in image.GetSpacing()[:2]))
+        if min(image.GetSize()[:2]) < needed:
+            raise InputError(f"The image is too small for a LoG of {sigma:g} mm: leave this sigma out of the settings.")
+        yield laplacian_of_gaussian(image, float(sigma)), f"log-sigma-{str(sigma).replace('.', '-')}-mm-3D", arguments
+
+
+def _extract_group(
+    extractor: Any, image: sitk.Image, masks: Mapping[str, sitk.Image], settings: ExtractionSettings
+) -> dict[str, dict[str, float]]:
+    """Features of regions that share their filtered images, in the steps of pyradiomics' own ``execute``."""
+    from radiomics import imageoperations
+
+    values: dict[str, dict[str, float]] = {}
+    prepared = {}
+    for name, mask in masks.items():
+        with _region_errors(name):
+            loaded, loaded_mask = extractor.loadImage(image, mask, None, **extractor.settings)
+            box, _ = imageoperations.checkMask(loaded, loaded_mask, **extractor.settings)
+            texture_mask = loaded_mask
+            if extractor.settings.get("resegmentRange") is not None:
+                texture_mask = imageoperations.resegmentMask(loaded, loaded_mask, **extractor.settings)
+                box, _ = imageoperations.checkMask(loaded, texture_mask, **extractor.settings)
+            shape_mask = texture_mask if extractor.settings.get("resegmentShape") else loaded_mask
+            values[name] = _as_floats(extractor.computeShape(loaded, shape_mask, box, **extractor.settings))
+            prepared[name] = (texture_mask, box)
+    for filtered, image_type, arguments in _filtered_images(loaded, settings, loaded_mask, extractor.settings):
+        for name, (mask, box) in prepared.items():
+            with _region_errors(f"{name}, {image_type}"):
+                cropped, cropped_mask = imageoperations.cropToTumorMask(filtered, mask, box)
+                found = extractor.computeFeatures(cropped, cropped_mask, image_type, **arguments)
+                values[name].update(_as_floats(found))
+    return values
+
+
+def _as_floats(found: Mapping[str, Any]) -> dict[str, float]:
+    return {name: float(value) for name, value in found.items()}
+
+
+@contextmanager
+def _region_errors(where: str) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, RuntimeError, IndexError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"Region {where}: pyradiomics cannot compute it ({reason}): check the outline.") from error
+
+
+@contextmanager
+def _quiet_pyradiomics() -> Iterator[None]:
+    # pyradiomics repeats the same remarks on symmetrical matrices for every region of every image.
+    logger = logging.getLogger("radiomics")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def _make_extractor(settings: ExtractionSettings) -> Any:
+    try:
+        from radiomics.featureextractor import RadiomicsFeatureExtractor
+    except ImportError:
+        raise InputError(
+            "pyradiomics is missing: in Slicer open the Extensions Manager, install 'SlicerRadiomics' and restart; "
+            "outside Slicer run 'make install'."
+        ) from None
+    if "LBP2D" in settings.image_types:
+        try:
+            import skimage  # noqa: F401 - pyradiomics only logs a warning and leaves LBP out where it is missing
+        except ImportError:
+            raise InputError("Image type LBP2D needs the package scikit-image: install it or leave LBP2D out.") from None
+    from pykwalify.errors import PyKwalifyException
+
+    try:
+        with _quiet_pyradiomics():
+            return RadiomicsFeatureExtractor(settings.to_dict())
+    except PyKwalifyException as error:
+        reason = " ".join(str(error.msg).split())
+        raise InputError(f"pyradiomics refuses the extraction settings ({reason}): correct the settings.") from None
+
+
+def _mask_image(mask: np.ndarray, image: sitk.Image) -> sitk.Image:
+    made = sitk.GetImageFromArray(np.asarray(mask, dtype=np.uint8)[np.newaxis])
+    made.CopyInformation(image)
+    return made
+
+
+def _check_names(given: Mapping[str, object], known: tuple[str, ...], what: str, source: str) -> None:
+    for name in given:
+        if name not in known:
+            raise InputError(f"{source}: {what} '{name}' is not available for a single slice; use {', '.join(known)}.")
+
+
+def _check_settings(values: Mapping[str, Any], where: str) -> None:
+    for name, value in values.items():
+        if name not in SETTINGS:
+            raise InputError(f"{where}: setting '{name}' is not known: see pyradiomics' list of settings.")
+        if name in _PLANE and value != _PLANE[name]:
+            raise InputError(f"{where}: '{name}' must be {_PLANE[name]}: a mammogram is a single slice.")
+        if name in _POSITIVE and value is not None and not (_is_number(value) and value > 0):
+            raise InputError(f"{where}: '{name}' is {value!r}, it must be a positive number.")
+    sigma = values.get("sigma")
+    if sigma is not None and not (isinstance(sigma, list) and all(_is_number(s) and s > 0 for s in sigma)):
+        raise InputError(f"{where}: 'sigma' is {sigma!r}, it must be a list of positive widths in mm.")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

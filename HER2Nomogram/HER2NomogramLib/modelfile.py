@@ -1,0 +1,503 @@
+"""The model file: signatures, logistic models and what they were made from, as plain validated JSON.
+
+Applying a model needs nothing but numpy. Loading checks every entry and refuses what it does not know, because a
+coefficient that is silently ignored or misread is a wrong probability.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .errors import InputError
+from .files import write_text_atomically
+
+FORMAT = "HER2Nomogram model"
+FORMAT_VERSION = 1
+LOGISTIC_MODELS = ("nomogram", "radiomics", "clinical")
+RAD_SCORE, CLINICAL = "rad_score", "clinical"
+
+
+@dataclass(frozen=True)
+class SelectedFeature:
+    """One feature of a signature with its value in one case.
+
+    Attributes
+    ----------
+    region : str
+        Region that the feature was computed in.
+    feature : str
+        pyradiomics' own name, ``<image type>_<class>_<feature>``.
+    column : str
+        Name in ``features.csv``.
+    value, standardized : float
+        The value, and its distance from the training mean in training standard deviations.
+    coefficient, contribution : float
+        Coefficient for the standardized value, and their product: what the feature adds to the Rad-score.
+    """
+
+    region: str
+    feature: str
+    column: str
+    value: float
+    standardized: float
+    coefficient: float
+    contribution: float
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Linear score of one region's selected features.
+
+    Attributes
+    ----------
+    image, region : str
+        Image of the case (``image``, ``low_energy_cc`` ...) and region that the features come from.
+    features : tuple of str
+        Columns of ``features.csv``; may be empty, the Rad-score then is the intercept.
+    means, scales, coefficients : tuple of float
+        Training mean and standard deviation of each feature, and the coefficient of the standardized feature.
+    intercept : float
+        Part of the Rad-score.
+    """
+
+    image: str
+    region: str
+    features: tuple[str, ...]
+    means: tuple[float, ...]
+    scales: tuple[float, ...]
+    coefficients: tuple[float, ...]
+    intercept: float
+
+    def selected(self, row: Mapping[str, float]) -> list[SelectedFeature]:
+        """Values and contributions of the selected features in one case, the largest contribution first.
+
+        Parameters
+        ----------
+        row : mapping
+            Feature values of the case by column name.
+
+        Raises
+        ------
+        InputError
+            Where a feature is missing or not finite.
+        """
+        found = []
+        prefix = f"{self.image}__{self.region}__"
+        for column, mean, scale, coefficient in zip(self.features, self.means, self.scales, self.coefficients):
+            value = _finite_feature(row, column)
+            standardized = (value - mean) / scale
+            contribution = coefficient * standardized
+            name = column.removeprefix(prefix)
+            found.append(SelectedFeature(self.region, name, column, value, standardized, coefficient, contribution))
+        return sorted(found, key=lambda feature: -abs(feature.contribution))
+
+    def rad_score(self, row: Mapping[str, float]) -> float:
+        """Rad-score of one case: the intercept plus the contributions of the selected features."""
+        return self.intercept + math.fsum(feature.contribution for feature in self.selected(row))
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """One predictor of a logistic model.
+
+    Attributes
+    ----------
+    name : str
+        Region name for a Rad-score, column of ``cases.csv`` for a clinical factor.
+    source : str
+        ``rad_score`` or ``clinical``.
+    label, unit : str
+        For display.
+    minimum, maximum : float
+        Range in the training cases.
+    levels : tuple of str
+        Names of 0 and 1 where the factor is binary, else empty.
+    """
+
+    name: str
+    source: str
+    label: str
+    unit: str
+    minimum: float
+    maximum: float
+    levels: tuple[str, ...] = ()
+
+    def parse(self, value: object) -> float:
+        """Number for a value that a user gave.
+
+        Raises
+        ------
+        InputError
+            Where the value is missing, not a number, or not one of the two levels.
+        """
+        text = str(value).strip() if value is not None else ""
+        if text.lower() in ("", "nan", "none"):
+            raise InputError(f"Clinical factor '{self.name}' ({self.label}) is missing: the model needs it.")
+        if self.levels:
+            choices = {name.lower(): float(number) for number, name in enumerate(self.levels)}
+            choices.update({"0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0})
+            if text.lower() not in choices:
+                raise InputError(
+                    f"Clinical factor '{self.name}' is '{text}': give {self.levels[0]} (0) or {self.levels[1]} (1)."
+                )
+            return choices[text.lower()]
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            wanted = f"in {self.unit}" if self.unit else "without unit"
+            raise InputError(f"Clinical factor '{self.name}' is '{text}': give one number {wanted}.")
+        return number
+
+
+@dataclass(frozen=True)
+class LogisticModel:
+    """Logistic regression on a few predictors, with what its confidence interval needs.
+
+    Attributes
+    ----------
+    predictors : tuple of Predictor
+    intercept : float
+    coefficients : tuple of float
+        Per unit of each predictor.
+    covariance : tuple of tuple of float
+        Of the intercept and the coefficients, in this order; shape (n_predictors + 1, n_predictors + 1).
+    cutoff : float
+        Probability from which a case counts as HER2-positive, fixed on the training cases.
+    """
+
+    predictors: tuple[Predictor, ...]
+    intercept: float
+    coefficients: tuple[float, ...]
+    covariance: tuple[tuple[float, ...], ...]
+    cutoff: float
+
+    def linear_predictor(self, values: Mapping[str, float]) -> float:
+        """Log odds for predictor values by name."""
+        terms = (c * values[p.name] for p, c in zip(self.predictors, self.coefficients))
+        return self.intercept + math.fsum(terms)
+
+    def probability(self, values: Mapping[str, float]) -> float:
+        """Probability for predictor values by name."""
+        return expit(self.linear_predictor(values))
+
+    def interval(self, values: Mapping[str, float], level: float = 0.95) -> tuple[float, float]:
+        """Wald confidence interval of the probability, computed on the log odds.
+
+        It covers the uncertainty of the logistic coefficients given the Rad-scores; that of the feature selection
+        behind the Rad-scores is not in it.
+        """
+        from statistics import NormalDist
+
+        design = np.array([1.0, *(values[p.name] for p in self.predictors)])
+        variance = float(design @ np.asarray(self.covariance) @ design)
+        half_width = NormalDist().inv_cdf(0.5 + level / 2) * math.sqrt(max(variance, 0.0))
+        center = self.linear_predictor(values)
+        return expit(center - half_width), expit(center + half_width)
+
+
+@dataclass(frozen=True)
+class Model:
+    """Everything that turns an image, a lesion and clinical factors into a probability.
+
+    Attributes
+    ----------
+    name, intended_use : str
+        Shown wherever a result is shown.
+    demonstration : bool
+        True where the model was trained on synthetic images.
+    extraction : dict
+        Settings of the feature extraction, in pyradiomics' own structure.
+    margins_mm : tuple of float
+        Widths of the peritumoral rings.
+    kind, presentation : str or None
+        Image kind (``recombined``, ``low_energy``) and DICOM Presentation Intent Type of the training images.
+    spacing_range_mm : tuple of float
+        Smallest and largest pixel spacing of the training images.
+    signatures : dict of str to Signature
+        By region.
+    nomogram, radiomics, clinical : LogisticModel
+    training : dict
+        Numbers of cases and events per split, performance, options.
+    software : dict
+        Versions that made the model.
+    """
+
+    name: str
+    intended_use: str
+    demonstration: bool
+    extraction: dict[str, Any]
+    margins_mm: tuple[float, ...]
+    kind: str | None
+    presentation: str | None
+    spacing_range_mm: tuple[float, float]
+    signatures: dict[str, Signature]
+    nomogram: LogisticModel
+    radiomics: LogisticModel
+    clinical: LogisticModel
+    training: dict[str, Any] = field(default_factory=dict)
+    software: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """Names of the regions that have a signature."""
+        return tuple(self.signatures)
+
+    @property
+    def clinical_predictors(self) -> tuple[Predictor, ...]:
+        """Clinical factors that a case needs, in the order of the models."""
+        found: dict[str, Predictor] = {}
+        for logistic in (self.nomogram, self.clinical):
+            for predictor in logistic.predictors:
+                if predictor.source == CLINICAL:
+                    found.setdefault(predictor.name, predictor)
+        return tuple(found.values())
+
+    @property
+    def notice(self) -> str:
+        """Sentence that every display of a result of this model carries."""
+        demonstration = "DEMONSTRATION MODEL, trained on synthetic images: says nothing about a patient. "
+        return (demonstration if self.demonstration else "") + "Research use only, not for clinical decisions."
+
+
+def expit(log_odds: float) -> float:
+    """Logistic function without overflow."""
+    if log_odds >= 0:
+        return 1.0 / (1.0 + math.exp(-log_odds))
+    odds = math.exp(log_odds)
+    return odds / (1.0 + odds)
+
+
+def default_model_path() -> Path:
+    """Path of the demonstration model that is shipped with the module."""
+    return Path(__file__).resolve().parents[1] / "Resources" / "Models" / "demonstration.json"
+
+
+def save_model(model: Model, path: str | Path) -> None:
+    """Write a model file, whole or not at all.
+
+    Raises
+    ------
+    InputError
+        Where the model would not load again, or the file cannot be written.
+    """
+    content = _content_of(model)
+    _model_from(content, str(path))
+    content["digest"] = _digest(content)
+    write_text_atomically(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def load_model(path: str | Path) -> Model:
+    """Read and validate a model file.
+
+    Raises
+    ------
+    InputError
+        Where the file is missing, damaged, altered, of another version, or inconsistent.
+    """
+    path = Path(path)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+    except OSError as error:
+        raise InputError(f"Model file '{path}' cannot be read ({error.strerror}): check the path.") from None
+    except ValueError:
+        raise InputError(f"Model file '{path}' is not readable JSON: it is damaged, train or copy it again.") from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise InputError(f"'{path}' is not a {FORMAT} file: choose the model.json that training wrote.")
+    if content.get("format_version") != FORMAT_VERSION:
+        raise InputError(
+            f"Model file '{path}' has format version {content.get('format_version')!r}, this software reads version "
+            f"{FORMAT_VERSION}: use the matching version of HER2Nomogram."
+        )
+    if content.pop("digest", None) != _digest(content):
+        raise InputError(f"Model file '{path}' was altered or damaged (its digest does not match): copy it again.")
+    return _model_from(content, str(path))
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a number that JSON knows")
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return "sha256:" + hashlib.sha256(canonical.encode("utf-8")).hexdigest()
+
+
+def _content_of(model: Model) -> dict[str, Any]:
+    content = {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(model)}
+    # One pass through JSON turns tuples into lists, so that the digest is that of what will be read back.
+    try:
+        return json.loads(json.dumps(content, allow_nan=False))
+    except ValueError:
+        raise InputError(
+            f"Model '{model.name}' has a coefficient that is not finite: its training failed, nothing is saved."
+        ) from None
+
+
+class _Checked:
+    """A JSON object whose entries are taken one by one with their types checked, none left over."""
+
+    def __init__(self, content: object, where: str):
+        if not isinstance(content, dict):
+            raise InputError(f"{where} must be an object: the model file is damaged.")
+        self._content = dict(content)
+        self._where = where
+
+    def take(self, key: str, *types: type) -> Any:
+        if key not in self._content:
+            raise InputError(f"{self._where}: '{key}' is missing: the model file is damaged.")
+        value = self._content.pop(key)
+        if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+            raise InputError(f"{self._where}: '{key}' is not of the expected type: the model file is damaged.")
+        return value
+
+    def number(self, key: str) -> float:
+        return float(self.take(key, int, float))
+
+    def numbers(self, key: str, length: int) -> tuple[float, ...]:
+        values = self.take(key, list)
+        if len(values) != length or any(isinstance(v, bool) or not isinstance(v, (int, float)) for v in values):
+            raise InputError(f"{self._where}: '{key}' must be {length} numbers: the model file is damaged.")
+        return tuple(float(v) for v in values)
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        values = self.take(key, list)
+        if not all(isinstance(v, str) for v in values) or len(set(values)) != len(values):
+            raise InputError(f"{self._where}: '{key}' must be different texts: the model file is damaged.")
+        return tuple(values)
+
+    def done(self) -> None:
+        if self._content:
+            unknown = ", ".join(sorted(self._content))
+            raise InputError(f"{self._where}: unknown entries ({unknown}): use the version that wrote this model.")
+
+
+def _model_from(content: dict[str, Any], path: str) -> Model:
+    entry = _Checked(content, f"Model file '{path}'")
+    entry.take("format", str), entry.take("format_version", int)
+    margins = entry.take("margins_mm", list)
+    signatures = entry.take("signatures", dict)
+    model = Model(
+        name=entry.take("name", str),
+        intended_use=entry.take("intended_use", str),
+        demonstration=entry.take("demonstration", bool),
+        extraction=entry.take("extraction", dict),
+        margins_mm=_margins(margins, path),
+        kind=entry.take("kind", str, type(None)),
+        presentation=entry.take("presentation", str, type(None)),
+        spacing_range_mm=entry.numbers("spacing_range_mm", 2),
+        signatures={region: _signature_from(s, region, path) for region, s in signatures.items()},
+        **{name: _logistic_from(entry.take(name, dict), name, path) for name in LOGISTIC_MODELS},
+        training=entry.take("training", dict),
+        software=entry.take("software", dict),
+    )
+    entry.done()
+    _check_consistency(model, path)
+    return model
+
+
+def _margins(values: list, path: str) -> tuple[float, ...]:
+    from .regions import check_margins
+
+    if any(isinstance(v, bool) or not isinstance(v, (int, float)) for v in values):
+        raise InputError(f"Model file '{path}': 'margins_mm' must be numbers: the model file is damaged.")
+    return check_margins(values)
+
+
+def _signature_from(content: object, region: str, path: str) -> Signature:
+    where = f"Model file '{path}', signature '{region}'"
+    entry = _Checked(content, where)
+    features = entry.texts("features")
+    signature = Signature(
+        image=entry.take("image", str),
+        region=entry.take("region", str),
+        features=features,
+        means=entry.numbers("means", len(features)),
+        scales=entry.numbers("scales", len(features)),
+        coefficients=entry.numbers("coefficients", len(features)),
+        intercept=entry.number("intercept"),
+    )
+    entry.done()
+    if signature.region != region:
+        raise InputError(f"{where} names region '{signature.region}': the model file is damaged.")
+    prefix = f"{signature.image}__{region}__"
+    if not all(name.startswith(prefix) for name in features):
+        raise InputError(f"{where} has features of another image or region: the model file is damaged.")
+    if not all(scale > 0 for scale in signature.scales):
+        raise InputError(f"{where} has a scale that is not positive: the model file is damaged.")
+    return signature
+
+
+def _predictor_from(content: object, where: str) -> Predictor:
+    entry = _Checked(content, where)
+    predictor = Predictor(
+        name=entry.take("name", str),
+        source=entry.take("source", str),
+        label=entry.take("label", str),
+        unit=entry.take("unit", str),
+        minimum=entry.number("minimum"),
+        maximum=entry.number("maximum"),
+        levels=entry.texts("levels"),
+    )
+    entry.done()
+    if predictor.source not in (RAD_SCORE, CLINICAL) or len(predictor.levels) not in (0, 2):
+        raise InputError(f"{where}: predictor '{predictor.name}' is of an unknown sort: the model file is damaged.")
+    if not predictor.minimum < predictor.maximum:
+        raise InputError(f"{where}: predictor '{predictor.name}' has no range: the model file is damaged.")
+    return predictor
+
+
+def _logistic_from(content: object, name: str, path: str) -> LogisticModel:
+    where = f"Model file '{path}', {name} model"
+    entry = _Checked(content, where)
+    predictors = tuple(_predictor_from(p, where) for p in entry.take("predictors", list))
+    size = len(predictors) + 1
+    rows = entry.take("covariance", list)
+    covariance = tuple(_Checked({"covariance": row}, where).numbers("covariance", size) for row in rows)
+    logistic = LogisticModel(
+        predictors=predictors,
+        intercept=entry.number("intercept"),
+        coefficients=entry.numbers("coefficients", size - 1),
+        covariance=covariance,
+        cutoff=entry.number("cutoff"),
+    )
+    entry.done()
+    if not 0 < logistic.cutoff < 1:
+        raise InputError(f"{where}: the cut-off is not between 0 and 1: the model file is damaged.")
+    matrix = np.array(covariance)
+    if matrix.shape != (size, size) or not np.allclose(matrix, matrix.T) or np.linalg.eigvalsh(matrix)[0] < -1e-8:
+        raise InputError(f"{where}: the covariance is not a covariance matrix: the model file is damaged.")
+    return logistic
+
+
+def _check_consistency(model: Model, path: str) -> None:
+    from .features import ExtractionSettings
+    from .regions import region_names
+
+    ExtractionSettings.from_dict(model.extraction, source=f"Model file '{path}', extraction")
+    made = region_names(model.margins_mm)
+    absent = [region for region in model.regions if region not in made]
+    if absent:
+        raise InputError(f"Model file '{path}' has a signature of '{absent[0]}', which its margins do not make.")
+    for name in LOGISTIC_MODELS:
+        for predictor in getattr(model, name).predictors:
+            if predictor.source == RAD_SCORE and predictor.name not in model.signatures:
+                raise InputError(f"Model file '{path}': the {name} model needs the signature '{predictor.name}'.")
+
+
+def _finite_feature(row: Mapping[str, float], column: str) -> float:
+    value = row.get(column)
+    if value is None:
+        raise InputError(f"Feature '{column}' is missing: the model needs it, extract with the model's own settings.")
+    if not math.isfinite(value):
+        raise InputError(f"Feature '{column}' is {value}: the model needs it, check the region that it comes from.")
+    return float(value)

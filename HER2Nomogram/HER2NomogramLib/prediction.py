@@ -1,0 +1,215 @@
+"""Applying a model to one case: from features and clinical factors to a probability that explains itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from .errors import InputError
+from .features import ExtractionSettings, feature_row
+from .mammogram import Mammogram
+from .modelfile import RAD_SCORE, LogisticModel, Model, SelectedFeature
+from .regions import Region, feret_diameter_mm, make_regions, region_warnings
+from .scale import PointsScale
+
+TUMOR_DIAMETER = "tumor_diameter_mm"
+# Texture depends on the pixel size; beyond this factor a model's features mean something else.
+_SPACING_TOLERANCE = 1.25
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of one case.
+
+    Attributes
+    ----------
+    probability : float
+        Probability of HER2-positive from the nomogram.
+    interval : tuple of float
+        95% confidence interval of the probability.
+    cutoff, positive
+        Cut-off from training, and whether the probability reaches it.
+    predictors, points : dict of str to float
+        Value and points of every predictor of the nomogram.
+    total_points : float
+    rad_scores : dict of str to float
+        By region, for every signature of the model.
+    selected_features : tuple of SelectedFeature
+        Of every signature.
+    radiomics_probability, clinical_probability : float
+        Of the two models that the nomogram is compared with.
+    warnings : tuple of str
+        What should make the reader trust the number less.
+    notice : str
+        Sentence that every display must show.
+    model_name : str
+    """
+
+    probability: float
+    interval: tuple[float, float]
+    cutoff: float
+    positive: bool
+    predictors: dict[str, float]
+    points: dict[str, float]
+    total_points: float
+    rad_scores: dict[str, float]
+    selected_features: tuple[SelectedFeature, ...]
+    radiomics_probability: float
+    clinical_probability: float
+    warnings: tuple[str, ...]
+    notice: str
+    model_name: str
+
+    @property
+    def selectedFeatures(self) -> tuple[SelectedFeature, ...]:  # noqa: N802 - the name Slicer users call it by
+        """Same as ``selected_features``, under the name of the Slicer interface."""
+        return self.selected_features
+
+
+def predict_row(
+    model: Model, row: Mapping[str, float], clinical: Mapping[str, object], warnings: tuple[str, ...] = ()
+) -> Prediction:
+    """Apply a model to the features and clinical factors of one case.
+
+    Parameters
+    ----------
+    model : Model
+    row : mapping of str to float
+        Features by column name.
+    clinical : mapping
+        Clinical factors by column name; factors that the model does not use are ignored.
+    warnings : tuple of str
+        Warnings from earlier steps, kept in front.
+
+    Raises
+    ------
+    InputError
+        Where a feature or a clinical factor that the model needs is missing or unusable.
+    """
+    rad_scores = {region: signature.rad_score(row) for region, signature in model.signatures.items()}
+    selected = [feature for signature in model.signatures.values() for feature in signature.selected(row)]
+    factors = {p.name: p.parse(clinical.get(p.name)) for p in model.clinical_predictors}
+
+    def values_for(logistic: LogisticModel) -> dict[str, float]:
+        return {p.name: (rad_scores if p.source == RAD_SCORE else factors)[p.name] for p in logistic.predictors}
+
+    values = values_for(model.nomogram)
+    scale = PointsScale(model.nomogram)
+    probability = model.nomogram.probability(values)
+    return Prediction(
+        probability=probability,
+        interval=model.nomogram.interval(values),
+        cutoff=model.nomogram.cutoff,
+        positive=probability >= model.nomogram.cutoff,
+        predictors=values,
+        points={name: scale.points(name, value) for name, value in values.items()},
+        total_points=scale.total(values),
+        rad_scores=rad_scores,
+        selected_features=tuple(selected),
+        radiomics_probability=model.radiomics.probability(values_for(model.radiomics)),
+        clinical_probability=model.clinical.probability(values_for(model.clinical)),
+        warnings=tuple(dict.fromkeys((*warnings, *_range_warnings(model.nomogram, values)))),
+        notice=model.notice,
+        model_name=model.name,
+    )
+
+
+def predict_case(
+    model: Model,
+    mammogram: Mammogram,
+    lesion: np.ndarray,
+    clinical: Mapping[str, object],
+    exclude: np.ndarray | None = None,
+    extract: Callable[[Mammogram, Mapping[str, Region], ExtractionSettings], dict[str, float]] = feature_row,
+) -> tuple[Prediction, dict[str, Region], dict[str, float]]:
+    """Regions, features and prediction of one lesion.
+
+    Parameters
+    ----------
+    model : Model
+    mammogram : Mammogram
+    lesion : np.ndarray of bool, shape (rows, columns)
+    clinical : mapping
+        Clinical factors; a blank tumor diameter is measured from the lesion.
+    exclude : np.ndarray of bool, shape (rows, columns), optional
+        Where rings must not lie: pectoral muscle, clips, burned-in text.
+    extract : callable
+        Makes the feature row from the mammogram, the regions and the settings.
+
+    Returns
+    -------
+    prediction : Prediction
+    regions : dict of str to Region
+    row : dict of str to float
+
+    Raises
+    ------
+    InputError
+        Where the image or the lesion is not what the model was made for.
+    """
+    check_image(model, mammogram)
+    regions = case_regions(mammogram, lesion, model.margins_mm, exclude)
+    settings = ExtractionSettings.from_dict(model.extraction)
+    row = extract(mammogram, regions, settings)
+    warnings = (*mammogram.warnings, *_spacing_warnings(model, mammogram), *region_warnings(regions))
+    clinical, measured = with_measured_diameter(clinical, lesion, mammogram.spacing_mm)
+    if measured and any(p.name == TUMOR_DIAMETER for p in model.clinical_predictors):
+        diameter = clinical[TUMOR_DIAMETER]
+        warnings += (f"Tumor diameter {diameter:.1f} mm was measured from the segment, not given.",)
+    return predict_row(model, row, clinical, warnings), regions, row
+
+
+def case_regions(
+    mammogram: Mammogram, lesion: np.ndarray, margins_mm: tuple[float, ...], exclude: np.ndarray | None = None
+) -> dict[str, Region]:
+    """Regions of one lesion, the rings clipped to the breast and to what is not excluded."""
+    available = mammogram.breast if exclude is None else mammogram.breast & ~exclude
+    return make_regions(lesion, mammogram.spacing_mm, margins_mm, available)
+
+
+def with_measured_diameter(
+    clinical: Mapping[str, object], lesion: np.ndarray, spacing_mm: tuple[float, float]
+) -> tuple[dict[str, object], bool]:
+    """Clinical factors with a blank tumor diameter measured from the lesion, and whether it was measured."""
+    given = clinical.get(TUMOR_DIAMETER)
+    if given is not None and str(given).strip().lower() not in ("", "nan", "none"):
+        return dict(clinical), False
+    return {**clinical, TUMOR_DIAMETER: feret_diameter_mm(lesion, spacing_mm)}, True
+
+
+def check_image(model: Model, mammogram: Mammogram) -> None:
+    """Refuse an image of another kind than the model's: their grey values do not compare.
+
+    Raises
+    ------
+    InputError
+    """
+    for what, of_model, of_image in (
+        ("kind", model.kind, mammogram.kind),
+        ("presentation intent", model.presentation, mammogram.presentation),
+    ):
+        if of_model and of_image and of_model != of_image:
+            raise InputError(
+                f"The image's {what} is {of_image}, model '{model.name}' was trained on {of_model}: "
+                "choose the matching image or another model."
+            )
+
+
+def _spacing_warnings(model: Model, mammogram: Mammogram) -> tuple[str, ...]:
+    low, high = model.spacing_range_mm
+    smallest, largest = min(mammogram.spacing_mm), max(mammogram.spacing_mm)
+    if smallest * _SPACING_TOLERANCE >= low and largest <= high * _SPACING_TOLERANCE:
+        return ()
+    trained = f"{low:.3g} mm" if low == high else f"{low:.3g} to {high:.3g} mm"
+    return (f"Pixel spacing {smallest:.3g} mm is not that of the training images ({trained}): texture does not compare.",)
+
+
+def _range_warnings(logistic: LogisticModel, values: Mapping[str, float]) -> list[str]:
+    return [
+        f"{p.label} {values[p.name]:.3g} {p.unit}".rstrip()
+        + f" is outside the training range ({p.minimum:.3g} to {p.maximum:.3g}): extrapolated."
+        for p in logistic.predictors
+        if not p.minimum <= values[p.name] <= p.maximum
+    ]

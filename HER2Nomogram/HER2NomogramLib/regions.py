@@ -1,0 +1,217 @@
+"""Intratumoral, peritumoral and combined regions of a lesion, on the image's pixel grid.
+
+A ring holds every pixel outside the lesion whose center is within the margin of a lesion pixel's center: what Segment
+Editor's Margin effect (``vtkITKImageMargin``) makes, pixel for pixel.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+
+from .errors import InputError
+
+INTRATUMORAL = "intratumoral"
+DEFAULT_MARGINS_MM = (5.0, 10.0)
+_MARGIN_LIMITS_MM = (0.5, 30.0)
+# Below this many pixels co-occurrence and run-length matrices are a handful of counts.
+MINIMUM_PIXELS = 16
+_KEPT_FRACTION_WARNING = 0.5
+_BREAST_FRACTION_LIMIT = 0.95
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """One region of a lesion.
+
+    Attributes
+    ----------
+    name : str
+        ``intratumoral``, ``peritumoral_5mm``, ``combined_5mm`` ...
+    mask : np.ndarray of bool, shape (rows, columns)
+    margin_mm : float or None
+        Width of the ring, None for the intratumoral region.
+    kept_fraction : float
+        Share of the ring that lies inside the image and the available area; 1.0 for the intratumoral region.
+    """
+
+    name: str
+    mask: np.ndarray
+    margin_mm: float | None
+    kept_fraction: float
+
+
+def check_margins(margins_mm: Iterable[float]) -> tuple[float, ...]:
+    """Margins in ascending order.
+
+    Raises
+    ------
+    InputError
+        Where there is none, one is given twice or lies outside of 0.5 to 30 mm.
+    """
+    margins = tuple(sorted(float(margin) for margin in margins_mm))
+    low, high = _MARGIN_LIMITS_MM
+    if not margins or len(set(margins)) != len(margins) or not all(low <= margin <= high for margin in margins):
+        given = ", ".join(f"{margin:g}" for margin in margins) or "none"
+        raise InputError(f"Margins ({given} mm) must be different widths between {low:g} and {high:g} mm.")
+    return margins
+
+
+def region_names(margins_mm: Iterable[float]) -> list[str]:
+    """Names of the regions that these margins make, intratumoral first."""
+    widths = [f"{margin:g}mm" for margin in check_margins(margins_mm)]
+    return [INTRATUMORAL, *(f"peritumoral_{w}" for w in widths), *(f"combined_{w}" for w in widths)]
+
+
+def make_regions(
+    lesion: np.ndarray,
+    spacing_mm: tuple[float, float],
+    margins_mm: Iterable[float] = DEFAULT_MARGINS_MM,
+    available: np.ndarray | None = None,
+) -> dict[str, Region]:
+    """Make all regions of one lesion.
+
+    Parameters
+    ----------
+    lesion : np.ndarray of bool, shape (rows, columns)
+    spacing_mm : tuple of float
+        Pixel spacing along the columns' index (x) and the rows' index (y).
+    margins_mm : iterable of float
+        Widths of the rings.
+    available : np.ndarray of bool, shape (rows, columns), optional
+        Where rings may lie: the breast without what is excluded. The lesion itself is kept as it was drawn.
+
+    Returns
+    -------
+    dict of str to Region
+        In the order of :func:`region_names`.
+
+    Raises
+    ------
+    InputError
+        Where the lesion is empty or too small, fills the breast, or a ring has too few pixels left.
+    """
+    margins = check_margins(margins_mm)
+    lesion = np.asarray(lesion, dtype=bool)
+    available = np.ones_like(lesion) if available is None else np.asarray(available, dtype=bool)
+    _check_lesion(lesion, available)
+    window, distance_squared = _squared_distance(lesion, spacing_mm, margins[-1])
+    rings: dict[str, Region] = {}
+    combined: dict[str, Region] = {}
+    for margin in margins:
+        within = distance_squared <= margin**2
+        ring = np.zeros_like(lesion)
+        ring[window.in_image] = within[window.in_padded]
+        ring &= ~lesion
+        # The lesion's own pixels are within the margin too: what counts is the ring alone, cut off or not.
+        whole = int(within.sum()) - int(lesion.sum())
+        kept_ring = ring & available
+        kept = float(kept_ring.sum()) / whole if whole else 0.0
+        for store, name, mask in (
+            (rings, f"peritumoral_{margin:g}mm", kept_ring),
+            (combined, f"combined_{margin:g}mm", kept_ring | lesion),
+        ):
+            store[name] = Region(name, mask, margin, kept)
+    _check_rings(rings)
+    return {INTRATUMORAL: Region(INTRATUMORAL, lesion, None, 1.0), **rings, **combined}
+
+
+def region_warnings(regions: Mapping[str, Region]) -> tuple[str, ...]:
+    """What a reader should know of these regions before trusting their features."""
+    warnings = []
+    lesion = regions[INTRATUMORAL].mask
+    if _touches_border(lesion):
+        warnings.append("The lesion touches the image border: its rings are cut off there.")
+    for region in regions.values():
+        if region.name.startswith("peritumoral") and region.kept_fraction < _KEPT_FRACTION_WARNING:
+            warnings.append(
+                f"Only {region.kept_fraction:.0%} of the {region.margin_mm:g} mm ring lies in breast tissue: "
+                "its features rest on little."
+            )
+    return tuple(warnings)
+
+
+def feret_diameter_mm(mask: np.ndarray, spacing_mm: tuple[float, float]) -> float:
+    """Largest Feret diameter in mm: the greatest distance between two outer pixel corners of the mask.
+
+    Parameters
+    ----------
+    mask : np.ndarray of bool, shape (rows, columns)
+        Not empty.
+    spacing_mm : tuple of float
+        Pixel spacing (x, y).
+    """
+    rows = np.flatnonzero(mask.any(axis=1))
+    first = mask[rows].argmax(axis=1)
+    last = mask.shape[1] - mask[rows, ::-1].argmax(axis=1)
+    # The farthest corners are among the outer corners of the first and last pixel of each row.
+    corners = [(x, y + dy) for x in (first, last) for y, dy in ((rows, 0), (rows, 1))]
+    points = np.concatenate([np.column_stack(np.broadcast_arrays(x, y)) for x, y in corners]) * np.asarray(spacing_mm)
+    # Among all points with the same x or y only extremes matter, so the quadratic search stays small.
+    farthest = max(float(((points - point) ** 2).sum(axis=1).max()) for point in np.unique(points, axis=0))
+    return math.sqrt(farthest)
+
+
+@dataclass(frozen=True)
+class _Window:
+    """The same rectangle in the image and in the padded crop that distances are computed in."""
+
+    in_image: tuple[slice, slice]
+    in_padded: tuple[slice, slice]
+
+
+def _squared_distance(
+    lesion: np.ndarray, spacing_mm: tuple[float, float], reach_mm: float
+) -> tuple[_Window, np.ndarray]:
+    """Squared distance in mm2 to the lesion on its bounding box padded by the reach, beyond the image where need be.
+
+    Only this part of the image can belong to a ring, and the part beyond the border tells how much of it is cut off.
+    """
+    in_image, in_padded, pads, box = [], [], [], []
+    for axis, spacing in enumerate(reversed(spacing_mm)):
+        hits = np.flatnonzero(lesion.any(axis=1 - axis))
+        low, high, size = int(hits[0]), int(hits[-1]) + 1, lesion.shape[axis]
+        pad = math.ceil(reach_mm / spacing) + 1
+        start, stop = max(low - pad, 0), min(high + pad, size)
+        box.append(slice(low, high))
+        pads.append((pad, pad))
+        in_image.append(slice(start, stop))
+        in_padded.append(slice(start - (low - pad), stop - (low - pad)))
+    padded = sitk.GetImageFromArray(np.pad(lesion[tuple(box)], pads).astype(np.uint8))
+    padded.SetSpacing(tuple(float(value) for value in spacing_mm))
+    distance = sitk.SignedMaurerDistanceMap(padded, squaredDistance=True, useImageSpacing=True, insideIsPositive=False)
+    return _Window(tuple(in_image), tuple(in_padded)), sitk.GetArrayViewFromImage(distance)
+
+
+def _check_lesion(lesion: np.ndarray, available: np.ndarray) -> None:
+    pixels = int(lesion.sum())
+    if pixels == 0:
+        raise InputError("The lesion segment is empty: outline the lesion in Segment Editor first.")
+    if pixels < MINIMUM_PIXELS or min(np.ptp(index) for index in np.nonzero(lesion)) < 1:
+        raise InputError(
+            f"The lesion has {pixels} pixels in its segment, texture needs at least {MINIMUM_PIXELS} in more than one "
+            "row and column: outline the whole lesion."
+        )
+    breast = available | lesion
+    if pixels > _BREAST_FRACTION_LIMIT * breast.sum():
+        raise InputError(
+            "The lesion fills the breast: no tissue is left around it, outline the lesion alone or check the image."
+        )
+
+
+def _check_rings(rings: Mapping[str, Region]) -> None:
+    for ring in rings.values():
+        pixels = int(ring.mask.sum())
+        if pixels < MINIMUM_PIXELS:
+            raise InputError(
+                f"The {ring.margin_mm:g} mm ring has {pixels} pixels inside the breast, texture needs at least "
+                f"{MINIMUM_PIXELS}: check the pixel spacing, the lesion outline and the excluded segments."
+            )
+
+
+def _touches_border(mask: np.ndarray) -> bool:
+    return bool(mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any())

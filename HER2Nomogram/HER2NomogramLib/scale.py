@@ -1,0 +1,90 @@
+"""The points scale of a nomogram: how many points each predictor value is worth, and what the total means.
+
+The predictor whose coefficient times training range is largest spans 0 to 100 points; the others share that unit, and
+each scale starts at the end of the range where the risk is lowest (Iasonos et al., J Clin Oncol 2008;26:1364).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from .errors import InputError
+from .modelfile import LogisticModel, Predictor, expit
+
+_PROBABILITIES = (0.001, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999)
+
+
+class PointsScale:
+    """Points of one logistic model.
+
+    Parameters
+    ----------
+    logistic : LogisticModel
+        With at least one coefficient that is not zero.
+
+    Raises
+    ------
+    InputError
+        Where all coefficients are zero.
+    """
+
+    def __init__(self, logistic: LogisticModel):
+        self.logistic = logistic
+        self._coefficients = dict(zip((p.name for p in logistic.predictors), logistic.coefficients))
+        self._predictors = {p.name: p for p in logistic.predictors}
+        spans = [abs(c) * (p.maximum - p.minimum) for p, c in zip(logistic.predictors, logistic.coefficients)]
+        self._unit = max(spans, default=0.0) / 100.0
+        if self._unit == 0.0:
+            raise InputError("The model has no predictor with an effect: there is no nomogram to draw, train it again.")
+        self._base = logistic.linear_predictor({name: self._lowest_risk(name) for name in self._predictors})
+
+    def _lowest_risk(self, name: str) -> float:
+        predictor = self._predictors[name]
+        return predictor.minimum if self._coefficients[name] >= 0 else predictor.maximum
+
+    def points(self, name: str, value: float) -> float:
+        """Points of one predictor value; beyond the training range they continue below 0 or above the maximum."""
+        return self._coefficients[name] * (value - self._lowest_risk(name)) / self._unit
+
+    def total(self, values: Mapping[str, float]) -> float:
+        """Total points for predictor values by name."""
+        return math.fsum(self.points(name, values[name]) for name in self._predictors)
+
+    @property
+    def max_total(self) -> float:
+        """Total points where every predictor is at the end of its training range with the highest risk."""
+        return math.fsum(max(self.points(n, p.minimum), self.points(n, p.maximum)) for n, p in self._predictors.items())
+
+    def probability_of_total(self, total: float) -> float:
+        """Probability that belongs to total points."""
+        return expit(self._base + total * self._unit)
+
+    def axis(self, name: str) -> list[tuple[float, float]]:
+        """Ticks of one predictor's axis as (value, points), inside the training range, its two ends included."""
+        predictor = self._predictors[name]
+        values = [0.0, 1.0] if predictor.levels else _ticks_with_ends(predictor)
+        return [(value, self.points(name, value)) for value in values]
+
+    def probability_axis(self) -> list[tuple[float, float]]:
+        """Ticks of the probability axis as (probability, total points), within the attainable totals."""
+        ticks = [(p, (math.log(p / (1 - p)) - self._base) / self._unit) for p in _PROBABILITIES]
+        return [(p, total) for p, total in ticks if 0 <= total <= self.max_total]
+
+
+def nice_ticks(low: float, high: float, count: int = 5) -> list[float]:
+    """About ``count`` round numbers between ``low`` and ``high``, in steps of 1, 2 or 5 times a power of ten."""
+    raw = (high - low) / count
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw * (1 - 1e-9))
+    first = math.ceil(low / step - 1e-9)
+    last = math.floor(high / step + 1e-9)
+    return [float(f"{index * step:.12g}") for index in range(first, last + 1)]
+
+
+def _ticks_with_ends(predictor: Predictor) -> list[float]:
+    low, high = predictor.minimum, predictor.maximum
+    inner = [tick for tick in nice_ticks(low, high) if low < tick < high]
+    # A round tick right beside an end of the range would only print over it.
+    near = 0.06 * (high - low)
+    return [low, *(tick for tick in inner if tick - low > near and high - tick > near), high]

@@ -1,0 +1,124 @@
+"""The module's own file on slicer-core and PySide6, for tests and pictures without Slicer.
+
+Only what HER2Nomogram.py uses is imitated: the Python modules in ``slicer/``, ``qt`` and ``ctk`` here, and stand-ins for
+Slicer's widgets in ``widgets.py``. The MRML scene and everything in it is Slicer's own.
+
+    from harness import load_module, open_panel
+    module = load_module()
+    widget = open_panel(module)
+    widget.parent.grab().save("panel.png")
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+HERE = Path(__file__).resolve().parent
+MODULE_FILE = HERE.parents[1] / "HER2Nomogram" / "HER2Nomogram.py"
+
+
+def load_module() -> ModuleType:
+    """Load HER2Nomogram.py as Slicer does, with a scene of its own in ``slicer.mrmlScene``."""
+    _install()
+    spec = importlib.util.spec_from_file_location("HER2Nomogram", MODULE_FILE)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["HER2Nomogram"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def open_panel(module: ModuleType, width: int = 500):
+    """The module's widget in a panel of a given width, entered as if the user had chosen the module."""
+    import qt
+    import slicer
+
+    parent = slicer.qMRMLWidget()
+    parent.isEntered = True
+    parent.setLayout(qt.QVBoxLayout())
+    parent.resize(width, 900)
+    widget = module.HER2NomogramWidget(parent)
+    widget.setup()
+    widget.enter()
+    parent.show()
+    return widget
+
+
+def new_scene():
+    """Put a new scene into ``slicer.mrmlScene`` and forget the messages shown so far."""
+    import slicer
+
+    slicer.mrmlScene = slicer.vtkMRMLScene()
+    slicer.app.messages.clear()
+    return slicer.mrmlScene
+
+
+def _install() -> None:
+    for folder in (HERE, MODULE_FILE.parent):
+        if str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
+    import slicer
+    import slicer.util
+
+    if str(HERE / "slicer") not in slicer.__path__:
+        slicer.__path__.append(str(HERE / "slicer"))
+    import qt
+
+    if qt.QApplication.instance() is None:
+        slicer.qt_application = qt.QApplication(["HER2Nomogram tests"])
+    import widgets
+
+    slicer.qMRMLWidget = widgets.qMRMLWidget
+    slicer.app = Application()
+    slicer.modules = SimpleNamespace(her2nomogram=SimpleNamespace(path=str(MODULE_FILE)))
+    slicer.util.errorDisplay = slicer.app.record_error
+    slicer.util.confirmOkCancelDisplay = slicer.app.ask
+    _register_conversions(slicer)
+    new_scene()
+
+
+def _register_conversions(slicer) -> None:
+    """What Slicer's Segmentations module does when the application starts."""
+    factory = slicer.vtkSegmentationConverterFactory.GetInstance()
+    for name in ("vtkBinaryLabelmapToClosedSurfaceConversionRule", "vtkClosedSurfaceToBinaryLabelmapConversionRule"):
+        factory.RegisterConverterRule(getattr(slicer, name)())
+
+
+class Application:
+    """``slicer.app``: counts wait cursors and keeps the messages that a user would have seen."""
+
+    def __init__(self):
+        self.messages: list[str] = []
+        self.questions: list[str] = []
+        self.answer = True
+        self.testing = False
+        self.waiting = 0
+
+    def testingEnabled(self):
+        return self.testing
+
+    def setOverrideCursor(self, cursor):
+        self.waiting += 1
+
+    def restoreOverrideCursor(self):
+        self.waiting -= 1
+
+    def processEvents(self):
+        import qt
+
+        qt.QApplication.processEvents()
+
+    def translate(self, context, text):
+        return text
+
+    def record_error(self, text, **kwargs):
+        self.messages.append(text)
+
+    def ask(self, text, *args, **kwargs):
+        self.questions.append(text)
+        return self.answer
