@@ -9,10 +9,15 @@ import logging
 import sys
 import tempfile
 from pathlib import Path
+from subprocess import SubprocessError
 from typing import Annotated
 
 import slicer
 import vtk
+from HER2NomogramLib import scene
+from HER2NomogramLib.errors import InputError
+from HER2NomogramLib.modelfile import default_model_path, load_model
+from HER2NomogramLib.prediction import TUMOR_DIAMETER, case_regions, predict_case
 from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
@@ -25,11 +30,6 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
-from HER2NomogramLib import scene
-from HER2NomogramLib.errors import InputError
-from HER2NomogramLib.modelfile import default_model_path, load_model
-from HER2NomogramLib.prediction import TUMOR_DIAMETER, case_regions, predict_case
-
 
 class HER2Nomogram(ScriptedLoadableModule):
     """Name, category and help text of the module."""
@@ -41,7 +41,7 @@ class HER2Nomogram(ScriptedLoadableModule):
         self.parent.dependencies = ["Segmentations"]
         self.parent.contributors = ["HER2Nomogram developers"]
         self.parent.helpText = _(
-            "Radiomics nomogram on contrast-enhanced mammography for HER2 status: outline the lesion in Segment Editor, "
+            "Radiomics nomogram on contrast-enhanced mammography for HER2 status. Outline the lesion in Segment Editor, "
             "choose image and segment, press Apply. Research use only, not for clinical decisions."
         )
         self.parent.acknowledgementText = _("Features are computed by pyradiomics, from the SlicerRadiomics extension.")
@@ -94,7 +94,9 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._spacingKey = None
         self._prediction = None
         self._resultKey = None
-        self._contentChanged = False
+        self._resultOutlines = None
+        self._pixelsChanged = False
+        self._outlinesChanged = False
         self._plottingDeclined = False
         self._pixmap = None
 
@@ -133,6 +135,8 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def enter(self):
         """Called when the user opens the module."""
+        self._outlinesChanged = False
+        self.onOutlinesChanged()
         self.initializeParameterNode()
 
     def exit(self):
@@ -223,10 +227,17 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         texts = {**dict(self._parameterNode.clinical.items()), **self._clinicalTexts()}
         self._parameterNode.clinical = {name: text for name, text in texts.items() if text}
 
-    def onContentChanged(self, caller=None, event=None):
-        """Pixels or outlines that the result was computed from may have changed."""
-        if self._prediction is not None and not self._updating:
-            self._contentChanged = True
+    def onPixelsChanged(self, caller=None, event=None):
+        """The image that the result was computed from has changed."""
+        self._pixelsChanged = True
+        self._updateStale()
+
+    def onOutlinesChanged(self, caller=None, event=None):
+        """Something about the segmentation has changed, perhaps the outlines that the result was computed from."""
+        # Found to have changed once, they are not looked at with every stroke of the brush.
+        if self._prediction is not None and not self._updating and not self._outlinesChanged:
+            nodes, digest = self._resultOutlines
+            self._outlinesChanged = scene.outlines_digest(*nodes) != digest
             self._updateStale()
 
     def _showSegments(self):
@@ -342,30 +353,23 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _watch(self, volume, segmentation):
         """Notice when pixels, outlines or positions of these nodes change."""
-        if (volume, segmentation) == self._watched:
-            return
-        for node in self._watched:
-            for observed, events in self._events(node):
-                for event in events:
-                    self.removeObserver(observed, event, self.onContentChanged)
-        self._watched = (volume, segmentation)
-        for node in self._watched:
-            for observed, events in self._events(node):
-                for event in events:
-                    self.addObserver(observed, event, self.onContentChanged)
+        if (volume, segmentation) != self._watched:
+            for observation in self._observations(*self._watched):
+                self.removeObserver(*observation)
+            self._watched = (volume, segmentation)
+            for observation in self._observations(*self._watched):
+                self.addObserver(*observation)
 
-    @staticmethod
-    def _events(node):
-        if node is None:
-            return
-        yield node, [slicer.vtkMRMLTransformableNode.TransformModifiedEvent]
-        if node.IsA("vtkMRMLSegmentationNode"):
-            yield node.GetSegmentation(), [
-                slicer.vtkSegmentation.SourceRepresentationModified,
-                slicer.vtkSegmentation.SegmentRemoved,
-            ]
-        else:
-            yield node, [slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent]
+    def _observations(self, volume, segmentation):
+        moved = slicer.vtkMRMLTransformableNode.TransformModifiedEvent
+        if volume:
+            yield volume, slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent, self.onPixelsChanged
+            yield volume, moved, self.onOutlinesChanged
+        if segmentation:
+            yield segmentation, moved, self.onOutlinesChanged
+            # Not every way of editing says that it was the source representation.
+            for name in ("SourceRepresentationModified", "RepresentationModified", "SegmentRemoved"):
+                yield segmentation.GetSegmentation(), getattr(slicer.vtkSegmentation, name), self.onOutlinesChanged
 
     def _updateApplyButton(self):
         missing = []
@@ -387,25 +391,31 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onApply(self, *args):
         """Compute and show the prediction; what the user can put right is said in one line."""
         self._showError("")
-        message = ""
+        predicted, message = False, ""
         with slicer.util.tryWithErrorDisplay(_("The prediction failed."), waitCursor=True):
             try:
-                self._apply()
+                self._predict()
+                predicted = True
+                self._writeRegions()
             except InputError as error:
                 message = str(error)
+        self._updateStale()
+        if predicted:
+            self._showNomogram()
         if message:
-            self._updateStale()
             self._showError(message)
             slicer.util.errorDisplay(message, windowTitle=_("HER2 Nomogram"))
-        else:
-            self._showNomogram()
 
-    def _apply(self):
+    def _case(self):
+        """How image and segments of the parameter node are to be read."""
         node = self._parameterNode
-        case = {
+        return {
             "pixelSpacingMm": node.pixelSpacingMm or None,
             "excludeSegmentIDs": [i for i in node.excludeSegmentIDs if i != node.lesionSegmentID],
         }
+
+    def _predict(self):
+        node = self._parameterNode
         prediction = self.logic.predict(
             node.inputVolume,
             node.segmentation,
@@ -413,17 +423,27 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             clinical={name: text for name, text in self._clinicalTexts().items() if text},
             modelPath=node.modelPath or None,
             engine=node.engine,
-            **case,
+            **self._case(),
         )
-        if node.showRegions:
-            margins = self.logic.loadModel(node.modelPath or None).margins_mm
-            self.logic.createRegionSegments(
-                node.segmentation, node.lesionSegmentID, node.inputVolume, marginsMm=margins, **case
-            )
         self.logic.showPrediction(prediction, picture=False)
-        self._prediction, self._resultKey, self._contentChanged = prediction, self._inputKey(), False
+        nodes = (node.segmentation, (node.lesionSegmentID, *node.excludeSegmentIDs), node.inputVolume)
+        self._prediction, self._resultKey = prediction, self._inputKey()
+        self._resultOutlines = (nodes, scene.outlines_digest(*nodes))
+        self._pixelsChanged = self._outlinesChanged = False
         self._showPrediction(prediction)
-        self._updateStale()
+
+    def _writeRegions(self):
+        node = self._parameterNode
+        if not node.showRegions:
+            return
+        margins = self.logic.loadModel(node.modelPath or None).margins_mm
+        self._updating = True  # what changes now are not the outlines that the result was computed from
+        try:
+            self.logic.createRegionSegments(
+                node.segmentation, node.lesionSegmentID, node.inputVolume, marginsMm=margins, **self._case()
+            )
+        finally:
+            self._updating = False
 
     def _inputKey(self):
         """What the result depends on, as far as it is chosen in the panel."""
@@ -447,12 +467,12 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _updateStale(self):
         if self._prediction is None or not self._parameterNode:
             return
-        stale = self._contentChanged or self._inputKey() != self._resultKey
+        stale = self._pixelsChanged or self._outlinesChanged or self._inputKey() != self._resultKey
         self.ui.staleLabel.setVisible(stale)
         self.ui.resultFrame.setEnabled(not stale)
 
     def _clearResult(self):
-        self._prediction = self._resultKey = self._pixmap = None
+        self._prediction = self._resultKey = self._resultOutlines = self._pixmap = None
         self._showError("")
         self.ui.staleLabel.setVisible(False)
         self.ui.resultFrame.setVisible(False)
@@ -504,7 +524,7 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         table.resizeColumnsToContents()
         # As high as its content, header and scroll bar included, but never half a screen.
         rows = min(max(len(features), 1), 8)
-        table.setFixedHeight(rows * table.rowHeight(0) + 44)
+        table.setFixedHeight(rows * table.rowHeight(0) + 28)
 
     # --- Picture of the nomogram -------------------------------------------------------------------------------------
 
@@ -557,15 +577,16 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         wanted = self._plottingRequirement()
         try:
             if importlib.util.find_spec("slicer.packaging"):
-                import slicer.packaging
+                from slicer import packaging
 
-                slicer.packaging.pip_ensure(wanted, requester="HER2 Nomogram")
+                packaging.pip_ensure(wanted, requester="HER2 Nomogram")
             else:
                 question = _("The picture of the nomogram needs the Python package {name}. Install it now?")
                 if slicer.util.confirmOkCancelDisplay(question.format(name=wanted)):
                     slicer.util.pip_install(wanted)
-        except Exception as error:  # declined, no network, no right to write: the picture is all that is missed
-            logging.warning("matplotlib was not installed: %s", error)
+        except (RuntimeError, OSError, SubprocessError) as error:
+            # Declined, no network, no right to write: the picture is all that is missed.
+            logging.getLogger("HER2Nomogram").warning("matplotlib was not installed: %s", error)
         importlib.invalidate_caches()
         self._plottingDeclined = importlib.util.find_spec("matplotlib") is None
         return not self._plottingDeclined

@@ -9,6 +9,8 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
 
 from . import __version__
 from .errors import InputError
@@ -21,18 +23,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status."""
     options = _parser().parse_args(arguments)
     try:
+        _keep_inputs(options)
         return options.run(options)
     except InputError as error:
         print(f"her2nomogram: {error}", file=sys.stderr)
     except ModuleNotFoundError as error:
-        print(f"her2nomogram: the package '{error.name}' is missing: run 'make install' or install it.", file=sys.stderr)
+        print(f"her2nomogram: the package '{error.name}' is missing: run 'make install'.", file=sys.stderr)
     except KeyboardInterrupt:
         print("her2nomogram: interrupted; what had been computed is written.", file=sys.stderr)
     return NOTHING_DONE
 
 
+class _Parser(argparse.ArgumentParser):
+    """Parser whose errors are one line, like all others here."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(NOTHING_DONE, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("her2nomogram", description=f"{__doc__.splitlines()[0]} {RESEARCH_USE}")
+    parser = _Parser("her2nomogram", description=f"{__doc__.splitlines()[0]} {RESEARCH_USE}")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -72,6 +82,14 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--features", metavar="FEATURES.csv", help="use these instead of the images")
     predict.add_argument("--jobs", type=_jobs, default=1, metavar="N", help="processes (default 1)")
     return parser
+
+
+def _keep_inputs(options: argparse.Namespace) -> None:
+    # A table that took many evenings to fill in must not be lost to a slip of the hand.
+    given = vars(options)
+    inputs = [given[name] for name in ("cases", "features", "model", "settings") if given.get(name)]
+    if "cases" in given and Path(options.out).resolve() in [Path(path).resolve() for path in inputs]:
+        raise InputError(f"--out '{options.out}' is one of the files to be read: give another name.")
 
 
 def _demo(options: argparse.Namespace) -> int:

@@ -21,7 +21,15 @@ from .features import ExtractionSettings, feature_row
 from .files import atomic_path, check_writable, write_text_atomically
 from .mammogram import Mammogram, read_mammogram
 from .modelfile import Model
-from .prediction import TUMOR_DIAMETER, Prediction, case_regions, predict_case, predict_row
+from .prediction import (
+    TUMOR_DIAMETER,
+    Prediction,
+    case_regions,
+    diameter_warnings,
+    lacks_diameter,
+    predict_case,
+    predict_row,
+)
 from .regions import INTRATUMORAL, Region, feret_diameter_mm, region_warnings
 from .segmentation import read_segment, read_segments
 from .tables import FeatureTable, write_features, write_rows
@@ -93,6 +101,12 @@ def extract_cases(
     """
     # Learn now, not after an hour of work, whether the table can be written.
     check_writable(out)
+    described = Path(out).with_suffix(".json")
+    if described == Path(out):
+        raise InputError(f"'{out}' is where the settings go that are written beside the table: name the table .csv.")
+    check_writable(described)
+    if save_regions is not None:
+        check_writable(Path(save_regions) / "region.nrrd")
     result = BatchResult()
     try:
         for case, outcome in _run(_extract_case, cases, (settings, tuple(margins_mm), save_regions), jobs, progress):
@@ -100,7 +114,7 @@ def extract_cases(
     finally:
         if result.done:
             write_features(out, [(case_id, features.row) for case_id, features in result.done.items()])
-            write_text_atomically(Path(out).with_suffix(".json"), _describe(result, settings, margins_mm))
+            write_text_atomically(described, _describe(result, settings, margins_mm))
     _raise_if_nothing(result)
     return result
 
@@ -214,18 +228,22 @@ def _predict_case(case: Case, model: Model) -> Prediction:
 
 def _predict_features(case: Case, model: Model, features: FeatureTable) -> Prediction:
     row = features.row(case.case_id)
-    clinical = case.clinical
-    if not clinical.get(TUMOR_DIAMETER) and diameter_column() in row:
-        clinical = {**clinical, TUMOR_DIAMETER: row[diameter_column()]}
-    return predict_row(model, row, clinical)
+    measured = row.get(diameter_column())
+    if measured is None or not lacks_diameter(case.clinical):
+        return predict_row(model, row, case.clinical)
+    return predict_row(model, row, {**case.clinical, TUMOR_DIAMETER: measured}, diameter_warnings(model, measured))
 
 
 def _save_regions(regions: dict[str, Region], mammogram: Mammogram, folder: Path, stem: str) -> None:
     for name, region in regions.items():
         label = sitk.GetImageFromArray(region.mask.astype(np.uint8)[np.newaxis])
         label.CopyInformation(mammogram.image)
-        with atomic_path(folder / f"{stem}__{name}.nrrd") as temporary:
-            sitk.WriteImage(label, str(temporary), useCompression=True)
+        path = folder / f"{stem}__{name}.nrrd"
+        with atomic_path(path) as temporary:
+            try:
+                sitk.WriteImage(label, str(temporary), useCompression=True)
+            except RuntimeError:
+                raise InputError(f"'{path}' cannot be written: free some space or choose another folder.") from None
 
 
 def _run(
@@ -233,9 +251,10 @@ def _run(
 ) -> Iterator[tuple[Case, Any]]:
     """Outcome of ``work`` for every case in order; one that fails for what the user gave yields its InputError."""
     for done, (case, outcome) in enumerate(zip(cases, _outcomes(work, cases, arguments, jobs)), start=1):
+        # Handed over before it is reported, so that an interruption of the report does not lose it.
+        yield case, outcome
         if progress is not None:
             progress(done, len(cases))
-        yield case, outcome
 
 
 def _outcomes(work: Callable, cases: Sequence[Case], arguments: tuple, jobs: int) -> Iterable[Any]:
@@ -274,6 +293,8 @@ def _sort_in(result: BatchResult, case: Case, outcome: Any) -> None:
 
 
 def _raise_if_nothing(result: BatchResult) -> None:
+    if not result.failed and not result.done:
+        raise InputError("There are no cases: add one row per lesion to the case table.")
     if not result.done:
         case_id, reason = next(iter(result.failed.items()))
         raise InputError(f"None of the {len(result.failed)} cases could be computed; case '{case_id}': {reason}")

@@ -71,18 +71,18 @@ def read_cases(path: str | Path) -> list[Case]:
     path = Path(path)
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            rows = [{key: (value or "").strip() for key, value in row.items() if key} for row in reader]
-            columns = [name.strip() for name in reader.fieldnames or []]
+            reader = csv.reader(file)
+            columns = [name.strip() for name in next(reader, [])]
+            # Excel leaves rows of nothing but commas where cells were emptied.
+            rows = [(reader.line_num, row) for row in reader if any(entry.strip() for entry in row)]
     except OSError as error:
         raise InputError(f"Case table '{path}' cannot be read ({error.strerror}): check the path.") from None
     except (UnicodeDecodeError, csv.Error):
         raise InputError(f"Case table '{path}' is not CSV text in UTF-8: export it again as CSV UTF-8.") from None
-    if "case_id" not in columns:
-        raise InputError(f"Case table '{path}' has no column 'case_id': name the column that identifies the lesions.")
+    _check_columns(columns, path)
     if not rows:
         raise InputError(f"Case table '{path}' has no cases: add one row per lesion.")
-    cases = [_case_from(row, path, number) for number, row in enumerate(rows, start=2)]
+    cases = [_case_from(_entries(row, columns, path, line), path, line) for line, row in rows]
     repeated = [name for name, count in Counter(case.case_id for case in cases).items() if count > 1]
     if repeated:
         raise InputError(f"Case table '{path}': case_id '{repeated[0]}' stands in several rows: make it unique.")
@@ -114,7 +114,8 @@ def her2_status(her2: str, ihc: str = "", ish: str = "") -> int | None:
         raise InputError(f"her2 is '{her2}': give 1 (positive), 0 (negative) or nothing.")
     if ish and ish not in _POSITIVE | _NEGATIVE:
         raise InputError(f"her2_ish is '{ish}': give positive, negative or nothing.")
-    score = {"0+": "0", "0.0": "0", "1": "1+", "2": "2+", "3": "3+"}.get(ihc, ihc)
+    # Spreadsheets make numbers of scores, and floats of whole numbers where a cell in the column is blank.
+    score = {"0+": "0", "1": "1+", "2": "2+", "3": "3+"}.get(ihc.removesuffix(".0"), ihc.removesuffix(".0"))
     if score and score not in _IHC:
         raise InputError(f"her2_ihc is '{ihc}': give 0, 1+, 2+, 3+ or nothing.")
     if her2:
@@ -122,6 +123,28 @@ def her2_status(her2: str, ihc: str = "", ish: str = "") -> int | None:
     if score == "2+":
         return int(ish in _POSITIVE) if ish else None
     return {"3+": 1, "0": 0, "1+": 0}.get(score)
+
+
+def _check_columns(columns: list[str], path: Path) -> None:
+    if "case_id" not in columns:
+        # Excel separates by semicolons where the comma is the decimal sign; a pasted table has tabs.
+        if len(columns) == 1 and any(sign in columns[0] for sign in ";\t"):
+            raise InputError(f"Case table '{path}' has no commas between its columns: save it as CSV with commas.")
+        raise InputError(f"Case table '{path}' has no column 'case_id': name the column that identifies the lesions.")
+    repeated = [name for name, count in Counter(filter(None, columns)).items() if count > 1]
+    if repeated:
+        raise InputError(f"Case table '{path}' has the column '{repeated[0]}' twice: rename or remove one of them.")
+
+
+def _entries(row: list[str], columns: list[str], path: Path, line: int) -> dict[str, str]:
+    """Entries of one row by column, blank where the row ends early."""
+    entries = [entry.strip() for entry in row]
+    if any(entries[len(columns) :]):
+        raise InputError(
+            f"Case table '{path}', line {line}: more entries than columns: put entries that hold a comma in quotes."
+        )
+    entries += [""] * (len(columns) - len(entries))
+    return {name: entry for name, entry in zip(columns, entries) if name}
 
 
 def _case_from(row: dict[str, str], path: Path, line: int) -> Case:

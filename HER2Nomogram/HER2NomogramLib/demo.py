@@ -8,23 +8,24 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-
-from .batch import extract_cases, predict_cases
+from .batch import extract_cases, load_image, predict_cases
 from .cases import read_cases
 from .errors import InputError
 from .features import ExtractionSettings, default_settings_path
 from .modelfile import save_model
-from .phantom import Phantom, draw_phantom, make_cohort
-from .plots import case_figure, nomogram_figure, roc_figure, save_figure
-from .prediction import Prediction
+from .phantom import make_cohort
+from .plots import case_figure, roc_figure, save_figure
+from .prediction import Prediction, case_regions
 from .regions import DEFAULT_MARGINS_MM
 from .tables import read_features, write_rows
 from .training import TrainingOptions, TrainingResult, performance_table, read_extraction_facts, train
 from .validation import roc_points
 
 COHORT_SEED = 1
+# A little stronger than the phantoms' default, so that 84 training cases show every predictor of the nomogram at work.
+EFFECT = 1.2
 UNSEEN_SEED = 2026
+UNSEEN_SIZES = {"prospective_test": 2}
 MODEL_NAME = "HER2Nomogram demonstration model"
 
 ProgressBar = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
@@ -57,7 +58,7 @@ def run_demo(out: str | Path, jobs: int, progress: ProgressBar, save_model_to: s
     out = Path(out)
     logic_class = _module_logic()
     with progress("Making 131 synthetic studies") as step:
-        cases_path = make_cohort(out / "cohort", seed=COHORT_SEED, image_format="dicom", progress=step)
+        cases_path = make_cohort(out / "cohort", seed=COHORT_SEED, effect=EFFECT, image_format="dicom", progress=step)
     cases = read_cases(cases_path)
     settings = ExtractionSettings.from_yaml(default_settings_path())
     with progress("Extracting features of 5 regions") as step:
@@ -96,25 +97,65 @@ def print_prediction(prediction: Prediction) -> None:
 
 def _unseen_case(logic_class: type, out: Path) -> Prediction:
     """Put one case that no model has seen into an MRML scene and run the module's logic on it."""
-    import slicer
-
     from . import scene
 
-    phantom = draw_phantom(UNSEEN_SEED)
-    mrml_scene = slicer.vtkMRMLScene()
-    volume = scene.add_volume(mrml_scene, phantom.image, "Unseen case")
-    segmentation = scene.add_segmentation(mrml_scene, {"lesion": phantom.lesion}, volume, "Segmentation")
+    cases = read_cases(make_cohort(out / "unseen", UNSEEN_SIZES, seed=UNSEEN_SEED, effect=EFFECT, image_format="dicom"))
+    case = next(case for case in cases if case.her2 == 1)
+    mammogram, lesion, _ = load_image(case)
+    mrml_scene = scene.new_scene()
+    volume = scene.add_volume(mrml_scene, mammogram.image, "Unseen case")
+    volume.SetAttribute(scene.KIND_ATTRIBUTE, mammogram.kind)
+    segmentation = scene.add_segmentation(mrml_scene, {"lesion": lesion}, volume, "Segmentation")
     lesion_id = segmentation.GetSegmentation().GetNthSegmentID(0)
-    prediction = logic_class().predict(
-        volume,
-        segmentation,
-        lesion_id,
-        clinical=phantom.clinical,
-        modelPath=str(out / "model.json"),
-        pixelSpacingMm=phantom.spacing_mm[0],
+    logic, model_path = logic_class(), str(out / "model.json")
+    region_ids = logic.createRegionSegments(segmentation, lesion_id, volume)
+    prediction = logic.predict(
+        volume, segmentation, lesion_id, case.clinical, model_path, pixelSpacingMm=mammogram.spacing_mm[0]
     )
-    names = [segment.GetName() for segment in _segments(segmentation)]
-    print(f"\nUnseen case in an MRML scene (truth: {_truth(phantom)}); segments: {', '.join(names)}")
+    print(f"\nUnseen case in an MRML scene (truth: HER2-{'positive' if case.her2 else 'negative'})")
+    print(f"  Segments: {', '.join(region_ids)}")
     print_prediction(prediction)
-    _write_case(prediction, phantom, segmentation, volume, out)
+    for suffix in (".png", ".svg"):
+        logic.drawNomogram(prediction, out / f"nomogram{suffix}", model_path)
+    regions = case_regions(mammogram, lesion, DEFAULT_MARGINS_MM)
+    figure = case_figure(mammogram, regions, "Unseen synthetic case", notice=prediction.notice)
+    save_figure(figure, out / "regions.png")
+    write_rows(out / "selected_features.csv", [asdict(feature) for feature in prediction.selected_features])
     return prediction
+
+
+def _write_performance(result: TrainingResult, out: Path) -> None:
+    """AUC of every model on every split as a table, and ROC curves of the test splits."""
+    rows = [
+        {"split": split, "model": name, "n": len(result.outcomes[split]), "auc": a.area, "low": a.low, "high": a.high}
+        for split, models in result.performance.items()
+        for name, a in models.items()
+    ]
+    write_rows(out / "performance.csv", rows)
+    for split in result.performance:
+        curves = []
+        for name, auc in result.performance[split].items():
+            fpr, tpr, _ = roc_points(result.outcomes[split], result.scores[split][name])
+            curves.append((name, fpr, tpr, auc.area, (auc.low, auc.high)))
+        figure = roc_figure(curves, f"ROC, {split.replace('_', ' ')} (synthetic)", notice=result.model.notice)
+        save_figure(figure, out / f"roc_{split}.png")
+
+
+def _module_logic() -> type:
+    """The logic class of the Slicer module, from the file that Slicer loads.
+
+    Raises
+    ------
+    InputError
+        Where there is no Slicer to load it with.
+    """
+    folder = str(Path(__file__).resolve().parents[1])
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        from HER2Nomogram import HER2NomogramLogic
+    except ImportError as error:
+        raise InputError(
+            f"The demo runs the Slicer module, and '{error.name}' is missing: run it with 'make demo' or in Slicer."
+        ) from None
+    return HER2NomogramLogic

@@ -13,6 +13,7 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,20 @@ SETTINGS = frozenset(
     "resegmentShape sigma start_level symmetricalGLCM voxelArrayShift wavelet weightingNorm".split()
 )
 _POSITIVE = ("binWidth", "binCount", "normalizeScale", "removeOutliers", "lbp2DRadius", "lbp2DSamples", "level")
+# Where null means "off" to pyradiomics; elsewhere it takes the place of the default and fails in the middle of a run.
+_MAY_BE_NULL = frozenset(
+    "binCount removeOutliers resampledPixelSpacing interpolator resegmentRange minimumROISize weightingNorm "
+    "geometryTolerance".split()
+)
 # One slice is one plane: without these pyradiomics leaves out shape2D and makes 3-D wavelets.
 _PLANE = {"force2D": True, "force2Ddimension": 0}
+# pyradiomics' C code counts the elements of matrices of gray levels squared, in four directions, in 32 bits. Above this
+# it needs 12 GB and more, or overflows and takes the whole process down.
+_MAXIMUM_GRAY_LEVELS = 20_000
+_MISSING = (
+    "pyradiomics is missing: in Slicer open the Extensions Manager, install 'SlicerRadiomics' and restart; "
+    "outside Slicer run 'make install'."
+)
 
 
 @dataclass(frozen=True)
@@ -65,20 +78,27 @@ class ExtractionSettings:
         Raises
         ------
         InputError
-            Where the file cannot be read, is not YAML, or :meth:`from_dict` refuses its content.
+            Where the file cannot be read, is not YAML, or :meth:`from_dict` or pyradiomics refuses its content.
         """
-        from ruamel.yaml import YAML
-        from ruamel.yaml.error import YAMLError
+        try:
+            from ruamel.yaml import YAML
+            from ruamel.yaml.error import YAMLError
+        except ImportError:  # it comes with pyradiomics
+            raise InputError(_MISSING) from None
 
         try:
             content = YAML(typ="safe", pure=True).load(Path(path).read_text(encoding="utf-8"))
         except OSError as error:
             raise InputError(f"Settings file '{path}' cannot be read ({error.strerror}): check the path.") from None
-        except (YAMLError, UnicodeDecodeError) as error:
+        except (YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date that does not exist
             line = getattr(getattr(error, "problem_mark", None), "line", None)
             where = "" if line is None else f" (line {line + 1})"
             raise InputError(f"Settings file '{path}' is not YAML{where}: write it as pyradiomics documents.") from None
-        return cls.from_dict(content, source=f"Settings file '{path}'")
+        settings = cls.from_dict(content, source=f"Settings file '{path}'")
+        if find_spec("radiomics"):
+            # What only pyradiomics can tell, such as names of features, is better said now than at the first case.
+            _make_extractor(settings, source=f"Settings file '{path}'")
+        return settings
 
     @classmethod
     def from_dict(cls, content: object, source: str = "Extraction settings") -> ExtractionSettings:
@@ -98,16 +118,17 @@ class ExtractionSettings:
         """
         if not isinstance(content, Mapping):
             raise InputError(f"{source} must have the sections imageType, featureClass and setting.")
-        unknown = sorted(set(content) - {"imageType", "featureClass", "setting"})
+        unknown = sorted(set(content) - {"imageType", "featureClass", "setting"}, key=str)
         if unknown:
             raise InputError(f"{source}: unknown section '{unknown[0]}'; known are imageType, featureClass, setting.")
         sections = [content.get(name) or {} for name in ("imageType", "featureClass", "setting")]
         if not all(isinstance(section, Mapping) for section in sections):
             raise InputError(f"{source}: imageType, featureClass and setting must each be a mapping of names.")
-        image_types = {name: dict(custom or {}) for name, custom in (sections[0] or {"Original": {}}).items()}
-        classes = {n: list(wanted or []) for n, wanted in (sections[1] or dict.fromkeys(FEATURE_CLASSES)).items()}
-        _check_names(image_types, IMAGE_TYPES, "image type", source)
-        _check_names(classes, FEATURE_CLASSES, "feature class", source)
+        image_types, classes = sections[0] or {"Original": {}}, sections[1] or dict.fromkeys(FEATURE_CLASSES)
+        _check_names(image_types, IMAGE_TYPES, "image type", Mapping, "a mapping of its own settings", source)
+        _check_names(classes, FEATURE_CLASSES, "feature class", list, "a list of features", source)
+        image_types = {name: dict(custom or {}) for name, custom in image_types.items()}
+        classes = {name: list(wanted or []) for name, wanted in classes.items()}
         for where, values in (("setting", dict(sections[2])), *image_types.items()):
             _check_settings(values, f"{source}, {where}")
         if "LoG" in image_types and not image_types["LoG"].get("sigma", sections[2].get("sigma")):
@@ -256,10 +277,11 @@ def _filtered_images(
 
     for image_type, custom in settings.image_types.items():
         arguments = {**defaults, **custom}
-        if image_type == "LoG":
-            yield from _log_images(image, arguments)
-        else:
-            yield from getattr(imageoperations, f"get{image_type}Image")(image, mask, **arguments)
+        with _refusals(f"Image type {image_type}", "correct its settings or leave it out"):
+            if image_type == "LoG":
+                yield from _log_images(image, arguments)
+            else:
+                yield from getattr(imageoperations, f"get{image_type}Image")(image, mask, **arguments)
 
 
 def _log_images(image: sitk.Image, arguments: dict[str, Any]) -> Iterator[tuple[sitk.Image, str, dict[str, Any]]]:
@@ -279,7 +301,7 @@ def _extract_group(
     values: dict[str, dict[str, float]] = {}
     prepared = {}
     for name, mask in masks.items():
-        with _region_errors(name):
+        with _refusals(f"Region {name}", "check the outline"):
             loaded, loaded_mask = extractor.loadImage(image, mask, None, **extractor.settings)
             box, _ = imageoperations.checkMask(loaded, loaded_mask, **extractor.settings)
             texture_mask = loaded_mask
@@ -291,11 +313,21 @@ def _extract_group(
             prepared[name] = (texture_mask, box)
     for filtered, image_type, arguments in _filtered_images(loaded, settings, loaded_mask, extractor.settings):
         for name, (mask, box) in prepared.items():
-            with _region_errors(f"{name}, {image_type}"):
+            with _refusals(f"Region {name}, {image_type}", "check the outline and the settings"):
                 cropped, cropped_mask = imageoperations.cropToTumorMask(filtered, mask, box)
+                _check_gray_levels(cropped, cropped_mask, arguments)
                 found = extractor.computeFeatures(cropped, cropped_mask, image_type, **arguments)
                 values[name].update(_as_floats(found))
     return values
+
+
+def _check_gray_levels(image: sitk.Image, mask: sitk.Image, arguments: Mapping[str, Any]) -> None:
+    levels = arguments.get("binCount")
+    if levels is None:
+        values = sitk.GetArrayViewFromImage(image)[sitk.GetArrayViewFromImage(mask) == 1]
+        levels = (float(values.max()) - float(values.min())) / arguments.get("binWidth", 25)
+    if levels > _MAXIMUM_GRAY_LEVELS:
+        raise ValueError(f"{levels:.3g} gray levels, at most {_MAXIMUM_GRAY_LEVELS}: binWidth too small")
 
 
 def _as_floats(found: Mapping[str, Any]) -> dict[str, float]:
@@ -303,47 +335,55 @@ def _as_floats(found: Mapping[str, Any]) -> dict[str, float]:
 
 
 @contextmanager
-def _region_errors(where: str) -> Iterator[None]:
+def _refusals(what: str, advice: str) -> Iterator[None]:
+    """Turn errors of pyradiomics into one line that says what it was computing."""
     try:
         yield
-    except (ValueError, RuntimeError, IndexError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"Region {where}: pyradiomics cannot compute it ({reason}): check the outline.") from error
+    except InputError:
+        raise
+    except (ArithmeticError, AssertionError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
+        reason = _one_line(error) or type(error).__name__
+        raise InputError(f"{what}: pyradiomics cannot compute it ({reason}): {advice}.") from error
+
+
+def _one_line(message: object) -> str:
+    text = " ".join(str(message).split())
+    return text if len(text) <= 200 else f"{text[:200]} ..."
 
 
 @contextmanager
 def _quiet_pyradiomics() -> Iterator[None]:
-    # pyradiomics repeats the same remarks on symmetrical matrices for every region of every image.
-    logger = logging.getLogger("radiomics")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
+    # pyradiomics repeats the same remarks on symmetrical matrices for every region of every image, and its validator
+    # prints what is in the error that it raises.
+    levels = {logging.getLogger("radiomics"): logging.ERROR, logging.getLogger("pykwalify"): logging.CRITICAL}
+    before = {logger: logger.level for logger in levels}
     try:
+        for logger, level in levels.items():
+            logger.setLevel(level)
         yield
     finally:
-        logger.setLevel(before)
+        for logger, level in before.items():
+            logger.setLevel(level)
 
 
-def _make_extractor(settings: ExtractionSettings) -> Any:
+def _make_extractor(settings: ExtractionSettings, source: str = "Extraction settings") -> Any:
     try:
+        from pykwalify.errors import PyKwalifyException
         from radiomics.featureextractor import RadiomicsFeatureExtractor
     except ImportError:
-        raise InputError(
-            "pyradiomics is missing: in Slicer open the Extensions Manager, install 'SlicerRadiomics' and restart; "
-            "outside Slicer run 'make install'."
-        ) from None
+        raise InputError(_MISSING) from None
     if "LBP2D" in settings.image_types:
         try:
             import skimage  # noqa: F401 - pyradiomics only logs a warning and leaves LBP out where it is missing
         except ImportError:
             raise InputError("Image type LBP2D needs the package scikit-image: install it or leave LBP2D out.") from None
-    from pykwalify.errors import PyKwalifyException
-
     try:
         with _quiet_pyradiomics():
             return RadiomicsFeatureExtractor(settings.to_dict())
-    except PyKwalifyException as error:
-        reason = " ".join(str(error.msg).split())
-        raise InputError(f"pyradiomics refuses the extraction settings ({reason}): correct the settings.") from None
+    except (PyKwalifyException, ValueError, TypeError) as error:
+        # The validator wraps what it finds itself, pyradiomics' own checks within it raise plain errors.
+        reason = _one_line(getattr(error, "msg", None) or error)
+        raise InputError(f"{source}: pyradiomics refuses them ({reason}): correct the settings.") from None
 
 
 def _mask_image(mask: np.ndarray, image: sitk.Image) -> sitk.Image:
@@ -352,16 +392,22 @@ def _mask_image(mask: np.ndarray, image: sitk.Image) -> sitk.Image:
     return made
 
 
-def _check_names(given: Mapping[str, object], known: tuple[str, ...], what: str, source: str) -> None:
-    for name in given:
+def _check_names(
+    given: Mapping[str, object], known: tuple[str, ...], what: str, kind: type, should: str, source: str
+) -> None:
+    for name, value in given.items():
         if name not in known:
             raise InputError(f"{source}: {what} '{name}' is not available for a single slice; use {', '.join(known)}.")
+        if value is not None and not isinstance(value, kind):
+            raise InputError(f"{source}: {what} '{name}' has {value!r}, it must have {should} or nothing.")
 
 
 def _check_settings(values: Mapping[str, Any], where: str) -> None:
     for name, value in values.items():
         if name not in SETTINGS:
             raise InputError(f"{where}: setting '{name}' is not known: see pyradiomics' list of settings.")
+        if value is None and name not in _MAY_BE_NULL:
+            raise InputError(f"{where}: '{name}' has no value: give it one or leave it out.")
         if name in _PLANE and value != _PLANE[name]:
             raise InputError(f"{where}: '{name}' must be {_PLANE[name]}: a mammogram is a single slice.")
         if name in _POSITIVE and value is not None and not (_is_number(value) and value > 0):
@@ -369,6 +415,9 @@ def _check_settings(values: Mapping[str, Any], where: str) -> None:
     sigma = values.get("sigma")
     if sigma is not None and not (isinstance(sigma, list) and all(_is_number(s) and s > 0 for s in sigma)):
         raise InputError(f"{where}: 'sigma' is {sigma!r}, it must be a list of positive widths in mm.")
+    spacing = values.get("resampledPixelSpacing")
+    if isinstance(spacing, list) and len(spacing) != 3:
+        raise InputError(f"{where}: 'resampledPixelSpacing' is {spacing!r}, it must be three lengths in mm (x, y, 0).")
 
 
 def _is_number(value: object) -> bool:

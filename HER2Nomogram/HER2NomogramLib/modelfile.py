@@ -23,6 +23,7 @@ FORMAT = "HER2Nomogram model"
 FORMAT_VERSION = 1
 LOGISTIC_MODELS = ("nomogram", "radiomics", "clinical")
 RAD_SCORE, CLINICAL = "rad_score", "clinical"
+_OTHER_SOURCE = {"radiomics": CLINICAL, "clinical": RAD_SCORE}
 
 
 @dataclass(frozen=True)
@@ -306,10 +307,12 @@ def load_model(path: str | Path) -> Model:
     """
     path = Path(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        content = json.loads(
+            path.read_text(encoding="utf-8"), parse_float=_finite, parse_int=_finite, parse_constant=_finite
+        )
     except OSError as error:
         raise InputError(f"Model file '{path}' cannot be read ({error.strerror}): check the path.") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise InputError(f"Model file '{path}' is not readable JSON: it is damaged, train or copy it again.") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(f"'{path}' is not a {FORMAT} file: choose the model.json that training wrote.")
@@ -323,8 +326,11 @@ def load_model(path: str | Path) -> Model:
     return _model_from(content, str(path))
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a number that JSON knows")
+def _finite(text: str) -> int | float:
+    # Python reads NaN and Infinity although JSON has neither, 1e999 as infinity, and whole numbers beyond any float.
+    if not math.isfinite(float(text)):
+        raise ValueError(f"{text} is not a finite number")
+    return int(text) if text.lstrip("-").isdigit() else float(text)
 
 
 def _digest(content: Mapping[str, Any]) -> str:
@@ -410,7 +416,10 @@ def _margins(values: list, path: str) -> tuple[float, ...]:
 
     if any(isinstance(v, bool) or not isinstance(v, (int, float)) for v in values):
         raise InputError(f"Model file '{path}': 'margins_mm' must be numbers: the model file is damaged.")
-    return check_margins(values)
+    try:
+        return check_margins(values)
+    except InputError as error:
+        raise InputError(f"Model file '{path}': {error} The model file is damaged.") from None
 
 
 def _signature_from(content: object, region: str, path: str) -> Signature:
@@ -451,6 +460,8 @@ def _predictor_from(content: object, where: str) -> Predictor:
     entry.done()
     if predictor.source not in (RAD_SCORE, CLINICAL) or len(predictor.levels) not in (0, 2):
         raise InputError(f"{where}: predictor '{predictor.name}' is of an unknown sort: the model file is damaged.")
+    if predictor.levels and (predictor.minimum, predictor.maximum) != (0.0, 1.0):
+        raise InputError(f"{where}: predictor '{predictor.name}' is not 0 or 1: the model file is damaged.")
     if not predictor.minimum < predictor.maximum:
         raise InputError(f"{where}: predictor '{predictor.name}' has no range: the model file is damaged.")
     return predictor
@@ -460,6 +471,8 @@ def _logistic_from(content: object, name: str, path: str) -> LogisticModel:
     where = f"Model file '{path}', {name} model"
     entry = _Checked(content, where)
     predictors = tuple(_predictor_from(p, where) for p in entry.take("predictors", list))
+    if len({p.name for p in predictors}) != len(predictors):
+        raise InputError(f"{where} has a predictor twice: the model file is damaged.")
     size = len(predictors) + 1
     rows = entry.take("covariance", list)
     covariance = tuple(_Checked({"covariance": row}, where).numbers("covariance", size) for row in rows)
@@ -484,6 +497,7 @@ def _check_consistency(model: Model, path: str) -> None:
     from .regions import region_names
 
     ExtractionSettings.from_dict(model.extraction, source=f"Model file '{path}', extraction")
+    _check_images(model, path)
     made = region_names(model.margins_mm)
     absent = [region for region in model.regions if region not in made]
     if absent:
@@ -492,6 +506,22 @@ def _check_consistency(model: Model, path: str) -> None:
         for predictor in getattr(model, name).predictors:
             if predictor.source == RAD_SCORE and predictor.name not in model.signatures:
                 raise InputError(f"Model file '{path}': the {name} model needs the signature '{predictor.name}'.")
+            if predictor.source == _OTHER_SOURCE.get(name):
+                raise InputError(f"Model file '{path}': '{predictor.name}' does not belong in the {name} model.")
+
+
+def _check_images(model: Model, path: str) -> None:
+    from .mammogram import LOW_ENERGY, RECOMBINED
+
+    for what, value, known in (
+        ("kind", model.kind, (RECOMBINED, LOW_ENERGY)),
+        ("presentation", model.presentation, ("FOR PROCESSING", "FOR PRESENTATION")),
+    ):
+        if value is not None and value not in known:
+            raise InputError(f"Model file '{path}': {what} '{value}' is not one of {', '.join(known)}.")
+    low, high = model.spacing_range_mm
+    if not 0 < low <= high:
+        raise InputError(f"Model file '{path}': the spacing range {low:g} to {high:g} mm is none: the file is damaged.")
 
 
 def _finite_feature(row: Mapping[str, float], column: str) -> float:

@@ -51,12 +51,12 @@ _VARIATION = {
     "noise_gray": (0.10, 0.0),
     "parenchyma_gray": (0.35, 0.0),
     "lesion_enhancement_gray": (0.20, 0.0),
-    "lesion_texture_fraction": (0.30, 0.48),
-    "lesion_texture_length_mm": (0.20, 0.23),
+    "lesion_texture_fraction": (0.30, 0.62),
+    "lesion_texture_length_mm": (0.20, 0.30),
     "rim_fraction": (0.40, 0.35),
-    "peritumoral_enhancement_fraction": (0.28, 0.43),
+    "peritumoral_enhancement_fraction": (0.28, 0.35),
     "peritumoral_decay_mm": (0.18, 0.07),
-    "peritumoral_texture_fraction": (0.30, 0.46),
+    "peritumoral_texture_fraction": (0.30, 0.36),
     "irregularity_fraction": (0.30, 0.0),
 }
 

@@ -7,9 +7,11 @@ user's session, in Slicer's Python console above all, and stay as they are.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from .errors import InputError
 from .files import atomic_path
@@ -20,7 +22,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.text import Text
 
+    from .mammogram import Mammogram
     from .prediction import Prediction
+    from .regions import Region
 
 PRINT_WIDTH = 7.0
 _SMALLEST_WIDTH = 3.4
@@ -142,6 +146,71 @@ def roc_figure(
     axes = page.figure.add_axes((left / width, 1 - (top + side) / height, side / width, side / height))
     _roc_curves(axes, curves)
     return page.figure
+
+
+def case_figure(mammogram: Mammogram, regions: Mapping[str, Region], title: str = "", *, notice: str = "") -> Figure:
+    """The whole image beside the lesion and its rings, outlined.
+
+    Parameters
+    ----------
+    mammogram : Mammogram
+    regions : mapping of str to Region
+    title, notice : str
+        Above, and in small type below.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Rectangle
+
+    figure = Figure((PRINT_WIDTH, 4.4))
+    FigureCanvasAgg(figure)
+    whole, detail = figure.subplots(1, 2, width_ratios=(1, 1.6))
+    rows, columns = mammogram.pixels.shape
+    x_mm, y_mm = mammogram.spacing_mm
+    low, high = np.percentile(mammogram.pixels[mammogram.breast], (0.5, 99.8))
+    outlined = [region for region in regions.values() if not region.name.startswith("combined")]
+    box = _bounds_mm(outlined, mammogram.spacing_mm, around_mm=3.0)
+    for axes in (whole, detail):
+        extent = (0, columns * x_mm, rows * y_mm, 0)
+        axes.imshow(mammogram.pixels, cmap="gray", vmin=low, vmax=high, extent=extent, interpolation="nearest")
+        axes.set_xlabel("mm", fontsize=_TICK)
+        axes.tick_params(labelsize=_TICK)
+    whole.add_patch(Rectangle((box[0], box[2]), box[1] - box[0], box[3] - box[2], fill=False, color=_CURVES[5][0]))
+    centers = (np.arange(columns) + 0.5) * x_mm, (np.arange(rows) + 0.5) * y_mm
+    for region, (color, _) in zip(outlined, (_CURVES[5], _CURVES[4], _CURVES[3])):
+        # The ring's outer edge alone: its inner edge is the lesion's own outline.
+        filled = region.mask | regions["intratumoral"].mask
+        detail.contour(*centers, filled, levels=[0.5], colors=[color], linewidths=1.2)
+    detail.set_xlim(box[0], box[1])
+    detail.set_ylim(box[3], box[2])
+    lines = [Line2D([], [], color=color, label=_region_text(region)) for region, (color, _) in
+             zip(outlined, (_CURVES[5], _CURVES[4], _CURVES[3]))]  # fmt: skip
+    detail.legend(handles=lines, fontsize=_TICK, loc="upper right", framealpha=0.8)
+    figure.suptitle(title, fontsize=_TITLE, weight="bold", y=0.97)
+    figure.text(0.02, 0.02, notice, fontsize=_NOTICE, color=_FAINT)
+    figure.subplots_adjust(left=0.07, right=0.98, top=0.9, bottom=0.15, wspace=0.15)
+    return figure
+
+
+def _bounds_mm(regions: Sequence[Region], spacing_mm: tuple[float, float], around_mm: float) -> list[float]:
+    """Left, right, top and bottom of a rectangle around all regions, in mm."""
+    union = np.logical_or.reduce([region.mask for region in regions])
+    bounds = []
+    for axis, spacing in ((1, spacing_mm[0]), (0, spacing_mm[1])):
+        hits = np.flatnonzero(union.any(axis=1 - axis))
+        bounds += [hits[0] * spacing - around_mm, (hits[-1] + 1) * spacing + around_mm]
+    return bounds
+
+
+def _region_text(region: Region) -> str:
+    if region.margin_mm is None:
+        return "lesion"
+    return f"{region.margin_mm:g} mm ring ({region.kept_fraction:.0%} in breast)"
 
 
 def save_figure(figure: Figure, path: str | Path, dpi: float = 200.0) -> Path:

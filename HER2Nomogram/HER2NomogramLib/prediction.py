@@ -155,9 +155,8 @@ def predict_case(
     row = extract(mammogram, regions, settings)
     warnings = (*mammogram.warnings, *_spacing_warnings(model, mammogram), *region_warnings(regions))
     clinical, measured = with_measured_diameter(clinical, lesion, mammogram.spacing_mm)
-    if measured and any(p.name == TUMOR_DIAMETER for p in model.clinical_predictors):
-        diameter = clinical[TUMOR_DIAMETER]
-        warnings += (f"Tumor diameter {diameter:.1f} mm was measured from the segment, not given.",)
+    if measured:
+        warnings += diameter_warnings(model, clinical[TUMOR_DIAMETER])
     return predict_row(model, row, clinical, warnings), regions, row
 
 
@@ -173,10 +172,22 @@ def with_measured_diameter(
     clinical: Mapping[str, object], lesion: np.ndarray, spacing_mm: tuple[float, float]
 ) -> tuple[dict[str, object], bool]:
     """Clinical factors with a blank tumor diameter measured from the lesion, and whether it was measured."""
-    given = clinical.get(TUMOR_DIAMETER)
-    if given is not None and str(given).strip().lower() not in ("", "nan", "none"):
+    if not lacks_diameter(clinical):
         return dict(clinical), False
     return {**clinical, TUMOR_DIAMETER: feret_diameter_mm(lesion, spacing_mm)}, True
+
+
+def lacks_diameter(clinical: Mapping[str, object]) -> bool:
+    """Whether the tumor diameter is blank, in any of the ways that tables write it."""
+    given = clinical.get(TUMOR_DIAMETER)
+    return given is None or str(given).strip().lower() in ("", "nan", "none")
+
+
+def diameter_warnings(model: Model, diameter_mm: float) -> tuple[str, ...]:
+    """What to say of a diameter that was measured from the segment, where the model uses it."""
+    if all(p.name != TUMOR_DIAMETER for p in model.clinical_predictors):
+        return ()
+    return (f"Tumor diameter {diameter_mm:.1f} mm was measured from the segment, not given.",)
 
 
 def check_image(model: Model, mammogram: Mammogram) -> None:
@@ -200,10 +211,14 @@ def check_image(model: Model, mammogram: Mammogram) -> None:
 def _spacing_warnings(model: Model, mammogram: Mammogram) -> tuple[str, ...]:
     low, high = model.spacing_range_mm
     smallest, largest = min(mammogram.spacing_mm), max(mammogram.spacing_mm)
-    if smallest * _SPACING_TOLERANCE >= low and largest <= high * _SPACING_TOLERANCE:
+    too_fine, too_coarse = smallest * _SPACING_TOLERANCE < low, largest > high * _SPACING_TOLERANCE
+    if not (too_fine or too_coarse):
         return ()
+    spacing = smallest if too_fine else largest
     trained = f"{low:.3g} mm" if low == high else f"{low:.3g} to {high:.3g} mm"
-    return (f"Pixel spacing {smallest:.3g} mm is not that of the training images ({trained}): texture does not compare.",)
+    return (
+        f"Pixel spacing {spacing:.3g} mm is not that of the training images ({trained}): texture does not compare.",
+    )
 
 
 def _range_warnings(logistic: LogisticModel, values: Mapping[str, float]) -> list[str]:

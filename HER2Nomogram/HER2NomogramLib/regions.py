@@ -55,7 +55,9 @@ def check_margins(margins_mm: Iterable[float]) -> tuple[float, ...]:
     """
     margins = tuple(sorted(float(margin) for margin in margins_mm))
     low, high = _MARGIN_LIMITS_MM
-    if not margins or len(set(margins)) != len(margins) or not all(low <= margin <= high for margin in margins):
+    # Widths that differ by less than their names show would make regions of the same name.
+    names = {f"{margin:g}" for margin in margins}
+    if not margins or len(names) != len(margins) or not all(low <= margin <= high for margin in margins):
         given = ", ".join(f"{margin:g}" for margin in margins) or "none"
         raise InputError(f"Margins ({given} mm) must be different widths between {low:g} and {high:g} mm.")
     return margins
@@ -99,16 +101,13 @@ def make_regions(
     lesion = np.asarray(lesion, dtype=bool)
     available = np.ones_like(lesion) if available is None else np.asarray(available, dtype=bool)
     _check_lesion(lesion, available)
-    window, distance_squared = _squared_distance(lesion, spacing_mm, margins[-1])
+    distance = _squared_distance(lesion, spacing_mm)
+    distance_beyond = _squared_distance_beyond_border(lesion, spacing_mm, margins[-1])
     rings: dict[str, Region] = {}
     combined: dict[str, Region] = {}
     for margin in margins:
-        within = distance_squared <= margin**2
-        ring = np.zeros_like(lesion)
-        ring[window.in_image] = within[window.in_padded]
-        ring &= ~lesion
-        # The lesion's own pixels are within the margin too: what counts is the ring alone, cut off or not.
-        whole = int(within.sum()) - int(lesion.sum())
+        ring = (distance <= margin**2) & ~lesion
+        whole = int(ring.sum()) + int((distance_beyond <= margin**2).sum())
         kept_ring = ring & available
         kept = float(kept_ring.sum()) / whole if whole else 0.0
         for store, name, mask in (
@@ -156,35 +155,35 @@ def feret_diameter_mm(mask: np.ndarray, spacing_mm: tuple[float, float]) -> floa
     return math.sqrt(farthest)
 
 
-@dataclass(frozen=True)
-class _Window:
-    """The same rectangle in the image and in the padded crop that distances are computed in."""
+def _squared_distance(lesion: np.ndarray, spacing_mm: tuple[float, float]) -> np.ndarray:
+    """Squared distance in mm2 of every pixel to the lesion, zero or less inside.
 
-    in_image: tuple[slice, slice]
-    in_padded: tuple[slice, slice]
-
-
-def _squared_distance(
-    lesion: np.ndarray, spacing_mm: tuple[float, float], reach_mm: float
-) -> tuple[_Window, np.ndarray]:
-    """Squared distance in mm2 to the lesion on its bounding box padded by the reach, beyond the image where need be.
-
-    Only this part of the image can belong to a ring, and the part beyond the border tells how much of it is cut off.
+    Always on the whole grid: ITK multiplies pixel index and spacing in single precision, so that on a cropped image
+    other pixels at exactly the margin (50 pixels of 0.1 mm) would count as within than for ``vtkITKImageMargin``.
     """
-    in_image, in_padded, pads, box = [], [], [], []
+    image = sitk.GetImageFromArray(lesion.astype(np.uint8))
+    image.SetSpacing(tuple(float(value) for value in spacing_mm))
+    distance = sitk.SignedMaurerDistanceMap(image, squaredDistance=True, useImageSpacing=True, insideIsPositive=False)
+    # A copy, because a view is of no use once the image that it looks into is gone.
+    return sitk.GetArrayFromImage(distance)
+
+
+def _squared_distance_beyond_border(
+    lesion: np.ndarray, spacing_mm: tuple[float, float], reach_mm: float
+) -> np.ndarray:
+    """Squared distances in mm2 of the pixels that there would be beyond the image border, as far as the reach.
+
+    They tell how much of a ring the border cuts off.
+    """
+    pads = []
     for axis, spacing in enumerate(reversed(spacing_mm)):
         hits = np.flatnonzero(lesion.any(axis=1 - axis))
-        low, high, size = int(hits[0]), int(hits[-1]) + 1, lesion.shape[axis]
-        pad = math.ceil(reach_mm / spacing) + 1
-        start, stop = max(low - pad, 0), min(high + pad, size)
-        box.append(slice(low, high))
-        pads.append((pad, pad))
-        in_image.append(slice(start, stop))
-        in_padded.append(slice(start - (low - pad), stop - (low - pad)))
-    padded = sitk.GetImageFromArray(np.pad(lesion[tuple(box)], pads).astype(np.uint8))
-    padded.SetSpacing(tuple(float(value) for value in spacing_mm))
-    distance = sitk.SignedMaurerDistanceMap(padded, squaredDistance=True, useImageSpacing=True, insideIsPositive=False)
-    return _Window(tuple(in_image), tuple(in_padded)), sitk.GetArrayViewFromImage(distance)
+        reach = math.ceil(reach_mm / spacing) + 1
+        pads.append((max(reach - int(hits[0]), 0), max(int(hits[-1]) + 1 + reach - lesion.shape[axis], 0)))
+    if not np.any(pads):
+        return np.empty(0)
+    beyond = np.pad(np.zeros_like(lesion), pads, constant_values=True)
+    return _squared_distance(np.pad(lesion, pads), spacing_mm)[beyond]
 
 
 def _check_lesion(lesion: np.ndarray, available: np.ndarray) -> None:

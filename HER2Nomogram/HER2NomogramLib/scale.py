@@ -45,7 +45,8 @@ class PointsScale:
 
     def points(self, name: str, value: float) -> float:
         """Points of one predictor value; beyond the training range they continue below 0 or above the maximum."""
-        return self._coefficients[name] * (value - self._lowest_risk(name)) / self._unit
+        # Adding zero turns the -0.0 of a negative coefficient into 0.0, which is what should be displayed.
+        return self._coefficients[name] * (value - self._lowest_risk(name)) / self._unit + 0.0
 
     def total(self, values: Mapping[str, float]) -> float:
         """Total points for predictor values by name."""

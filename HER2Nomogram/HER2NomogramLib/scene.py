@@ -6,6 +6,7 @@ always that of the node at hand.
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
 import os
@@ -154,7 +155,9 @@ def _facts_from_node(volume_node, image: sitk.Image, pixel_spacing_mm) -> dict[s
         spacing, source = _given_spacing(pixel_spacing_mm), "given by the user"
     else:
         # Several components mean a JPEG or PNG, even where it has been saved under another format since.
-        photographic = suffix in _FORMATS_WITHOUT_SPACING or volume_node.GetImageData().GetNumberOfScalarComponents() > 1
+        photographic = (
+            suffix in _FORMATS_WITHOUT_SPACING or volume_node.GetImageData().GetNumberOfScalarComponents() > 1
+        )
         spacing, source = _node_spacing(volume_node, photographic), "as set in the volume node, source unknown"
         warnings.append(f"pixel spacing {spacing[0]:.4g} mm is as set in the volume node, source unknown: check it")
     kind = volume_node.GetAttribute(KIND_ATTRIBUTE) or None
@@ -187,6 +190,11 @@ def _lps_geometry(volume_node) -> tuple[list[float], list[float]]:
     flip = (-1.0, -1.0, 1.0)
     directions = [flip[row] * matrix.GetElement(row, column) for row in range(3) for column in range(3)]
     return directions, [sign * value for sign, value in zip(flip, volume_node.GetOrigin())]
+
+
+def new_scene():
+    """An empty MRML scene, for work outside of the one that Slicer shows."""
+    return slicer.vtkMRMLScene()
 
 
 def add_volume(scene, image: sitk.Image, name: str, class_name: str = "vtkMRMLScalarVolumeNode"):
@@ -274,6 +282,17 @@ def excluded_mask(segmentation_node, segment_ids: Iterable[str], volume_node) ->
     return np.logical_or.reduce(masks) if masks else None
 
 
+def outlines_digest(segmentation_node, segment_ids: Iterable[str], volume_node) -> str:
+    """Text that changes with the pixels that these segments cover; empty where one of them cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        for segment_id in segment_ids:
+            digest.update(np.packbits(segment_mask(segmentation_node, segment_id, volume_node)).tobytes())
+    except InputError:
+        return ""
+    return digest.hexdigest()
+
+
 def segment_mask(segmentation_node, segment_id: str, volume_node) -> np.ndarray:
     """One segment on the pixel grid of a volume.
 
@@ -322,7 +341,8 @@ def _segment(segmentation_node, segment_id: str):
     if segment is None:
         missing = f"has no segment '{segment_id}'" if segment_id else "has no lesion segment chosen"
         raise InputError(
-            f"Segmentation '{segmentation_node.GetName()}' {missing}: outline the lesion in Segment Editor and choose it."
+            f"Segmentation '{segmentation_node.GetName()}' {missing}: "
+            "outline the lesion in Segment Editor and choose it."
         )
     return segment
 
@@ -357,7 +377,9 @@ def _converted_labelmap(segmentation, segment_id: str, grid, to_volume):
     made = copy.CreateRepresentation(representation, True)
     labelmap = copy.GetSegment(segment_id).GetRepresentation(representation) if made else None
     if labelmap is None or labelmap.IsEmpty() or not labelmap.GetScalarRange()[1] > 0:
-        raise InputError(f"Segment '{name}' is empty or cannot be converted to a labelmap: outline it in Segment Editor.")
+        raise InputError(
+            f"Segment '{name}' is empty or cannot be converted to a labelmap: outline it in Segment Editor."
+        )
     return labelmap
 
 
@@ -413,8 +435,9 @@ def write_region_segments(
 ) -> dict[str, str]:
     """Write the regions of a lesion as segments beside it.
 
-    They are named and colored, marked with the lesion that they belong to, and replaced when the same region of the same
-    lesion is written again. Combined regions start hidden, because they cover the others. No other segment changes.
+    They are named and colored, marked with the lesion that they belong to, and replaced when the same region of the
+    same lesion is written again. Combined regions start hidden, because they cover the others. No other segment
+    changes.
 
     Parameters
     ----------
@@ -438,8 +461,8 @@ def write_region_segments(
     lesion = _segment(segmentation_node, lesion_segment_id)
     if not segmentation_node.GetSegmentation().IsSourceRepresentationImageData():
         raise InputError(
-            f"Segmentation '{segmentation_node.GetName()}' is stored as a closed surface: in the Segmentations module make "
-            "'Binary labelmap' its source, then the regions can be added to it."
+            f"Segmentation '{segmentation_node.GetName()}' is stored as a closed surface: in the Segmentations module "
+            "make 'Binary labelmap' its source, then the regions can be added to it."
         )
     if segmentation_node.GetDisplayNode() is None:
         segmentation_node.CreateDefaultDisplayNodes()
@@ -621,15 +644,16 @@ def slicer_radiomics_row(
     _check_handover(settings)
     values: dict[str, dict[str, float]] = {name: {} for name in regions}
     with _temporary_nodes(volume_node.GetScene()) as add:
-        masks = {name: add("vtkMRMLLabelMapVolumeNode", _on_grid(r.mask, mammogram.image)) for name, r in regions.items()}
+        masks = {
+            name: add("vtkMRMLLabelMapVolumeNode", _on_grid(r.mask, mammogram.image)) for name, r in regions.items()
+        }
         for image, image_type, content in _handed_over(mammogram.image, settings):
             image_node = add("vtkMRMLScalarVolumeNode", image)
             for name, mask_node in masks.items():
-                found = _run_cli(image_node, mask_node, add("vtkMRMLTableNode"), content, f"{name}, {image_type}")
-                values[name].update(
-                    (key if image_type == "own" else key.replace("original", image_type, 1), value)
-                    for key, value in found.items()
+                found = _run_cli(
+                    image_node, mask_node, add("vtkMRMLTableNode"), content, f"{name} {image_type}".strip()
                 )
+                values[name].update((_renamed(key, image_type), value) for key, value in found.items())
     return name_columns(values, regions, image_name)
 
 
@@ -638,14 +662,16 @@ def _check_handover(settings: ExtractionSettings) -> None:
     before_filter = ("resampledPixelSpacing", "preCrop", "normalize", "resegmentRange")
     used = [name for name in before_filter if settings.setting.get(name)]
     if "LoG" in settings.image_types and used:
-        raise InputError(f"SlicerRadiomics cannot combine LoG with '{used[0]}' on one slice: choose engine {PYRADIOMICS}.")
+        raise InputError(
+            f"SlicerRadiomics cannot combine LoG with '{used[0]}' on one slice: choose engine {PYRADIOMICS}."
+        )
 
 
 def _handed_over(image: sitk.Image, settings: ExtractionSettings) -> Iterator[tuple[sitk.Image, str, dict[str, Any]]]:
-    """Images to run on, the name that their features are to get ("own": as they come), and the parameters."""
+    """Images to run on, the image type that their features are of (empty: as they are named), and the parameters."""
     content = settings.to_dict()
     others = {name: custom for name, custom in settings.image_types.items() if name != "LoG"}
-    yield image, "own", {**content, "imageType": others}
+    yield image, "", {**content, "imageType": others}
     texture = {name: wanted for name, wanted in settings.feature_classes.items() if not name.startswith("shape")}
     if "LoG" in settings.image_types and texture:
         custom = settings.image_types["LoG"]
@@ -653,6 +679,10 @@ def _handed_over(image: sitk.Image, settings: ExtractionSettings) -> Iterator[tu
         as_original = {name: value for name, value in custom.items() if name != "sigma"}
         for filtered, name, _ in filtered_images(image, only_log):
             yield filtered, name, {**content, "featureClass": texture, "imageType": {"Original": as_original}}
+
+
+def _renamed(feature: str, image_type: str) -> str:
+    return image_type + feature.removeprefix("original") if image_type else feature
 
 
 def _on_grid(mask: np.ndarray, image: sitk.Image) -> sitk.Image:
@@ -668,7 +698,9 @@ def _temporary_nodes(scene) -> Iterator[Callable]:
 
     def add(class_name: str, image: sitk.Image | None = None):
         name = "HER2Nomogram temporary"
-        node = scene.AddNewNodeByClass(class_name, name) if image is None else add_volume(scene, image, name, class_name)
+        node = (
+            scene.AddNewNodeByClass(class_name, name) if image is None else add_volume(scene, image, name, class_name)
+        )
         node.SetHideFromEditors(True)
         node.SetSaveWithScene(False)
         nodes.append(node)

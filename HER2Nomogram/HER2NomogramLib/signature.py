@@ -14,6 +14,8 @@ from .binary import LogOddsClassifier, two_classes
 from .lasso import logistic_lasso_path, penalty_grid
 
 PENALTY_RULES = ("min", "1se")
+# The folds only compare penalties, whose deviances differ by far more than this error of the linear predictor.
+_FOLD_TOLERANCE = 1e-4
 
 
 class LassoSignature(LogOddsClassifier, BaseEstimator):
@@ -125,7 +127,7 @@ class LassoSignature(LogOddsClassifier, BaseEstimator):
         means, scales, kept = self._learn_scaling(x[train])
         fitted = self._standardize(x[train], means, scales, kept)
         held_out = self._standardize(x[test], means, scales, kept)
-        intercepts, coefficients = logistic_lasso_path(fitted, y[train], self.penalties_)
+        intercepts, coefficients = logistic_lasso_path(fitted, y[train], self.penalties_, _FOLD_TOLERANCE)
         eta = intercepts + held_out @ coefficients.T
         return 2 * (np.logaddexp(0.0, eta) - y[test][:, np.newaxis] * eta).mean(axis=0)
 

@@ -80,6 +80,8 @@ def read_features(path: str | Path) -> FeatureTable:
     if header[:1] != ["case_id"] or not rows:
         raise InputError(f"Feature table '{path}' needs a first column 'case_id' and one row per case.")
     case_ids = tuple(row[0] for row in rows)
+    if "" in case_ids:
+        raise InputError(f"Feature table '{path}' has a row without case_id: write it again with extract.")
     if len(set(case_ids)) != len(case_ids) or len(set(header)) != len(header):
         raise InputError(f"Feature table '{path}' has a case or a column twice: remove one of them.")
     values = np.array([_numbers(row, header, path) for row in rows])
@@ -94,5 +96,6 @@ def _numbers(row: list[str], header: list[str], path: Path) -> list[float]:
         try:
             numbers.append(float(text) if text.strip() else math.nan)
         except ValueError:
-            raise InputError(f"Feature table '{path}', case '{row[0]}', column '{name}': '{text}' is no number.") from None
+            where = f"Feature table '{path}', case '{row[0]}', column '{name}'"
+            raise InputError(f"{where}: '{text}' is no number.") from None
     return numbers

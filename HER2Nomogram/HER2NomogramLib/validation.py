@@ -50,7 +50,9 @@ def roc_auc(y: np.ndarray, score: np.ndarray, level: float = 0.95) -> AreaUnderC
     tail = (1 - level) / 2
     if variance == 0 or not 0 < area < 1:
         bound = tail ** (1 / min(m, n))
-        return AreaUnderCurve(area, min(area, bound), 1.0) if area > 0.5 else AreaUnderCurve(area, 0.0, 1 - bound)
+        # A score that ties all cases (area one half) says nothing: its interval is all of 0 to 1.
+        low = min(area, bound) if area > 0.5 else 0.0
+        return AreaUnderCurve(area, low, max(area, 1 - bound) if area < 0.5 else 1.0)
     half_width = NormalDist().inv_cdf(1 - tail) * math.sqrt(variance) / (area * (1 - area))
     center = math.log(area / (1 - area))
     low, high = (1 / (1 + math.exp(-(center + sign * half_width))) for sign in (-1, 1))

@@ -1,7 +1,7 @@
 """The module's own file on slicer-core and PySide6, for tests and pictures without Slicer.
 
-Only what HER2Nomogram.py uses is imitated: the Python modules in ``slicer/``, ``qt`` and ``ctk`` here, and stand-ins for
-Slicer's widgets in ``widgets.py``. The MRML scene and everything in it is Slicer's own.
+Only what HER2Nomogram.py uses is imitated: the Python modules in ``slicer/``, ``qt`` and ``ctk`` here, and stand-ins
+for Slicer's widgets in ``widgets.py``. The MRML scene and everything in it is Slicer's own.
 
     from harness import load_module, open_panel
     module = load_module()
@@ -11,6 +11,7 @@ Slicer's widgets in ``widgets.py``. The MRML scene and everything in it is Slice
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import os
 import sys
@@ -49,6 +50,16 @@ def open_panel(module: ModuleType, width: int = 500):
     return widget
 
 
+def close_panel(widget) -> None:
+    """What Slicer does with a widget when the application closes."""
+    import slicer
+
+    widget.cleanup()
+    for selector in widget.parent.findChildren(slicer.qMRMLNodeComboBox):
+        selector.setMRMLScene(None)
+    widget.parent.close()
+
+
 def new_scene():
     """Put a new scene into ``slicer.mrmlScene`` and forget the messages shown so far."""
     import slicer
@@ -73,13 +84,27 @@ def _install() -> None:
         slicer.qt_application = qt.QApplication(["HER2Nomogram tests"])
     import widgets
 
-    slicer.qMRMLWidget = widgets.qMRMLWidget
+    _keep_booleans_alive()
+    slicer.qMRMLWidget, slicer.qMRMLNodeComboBox = widgets.qMRMLWidget, widgets.qMRMLNodeComboBox
     slicer.app = Application()
     slicer.modules = SimpleNamespace(her2nomogram=SimpleNamespace(path=str(MODULE_FILE)))
     slicer.util.errorDisplay = slicer.app.record_error
     slicer.util.confirmOkCancelDisplay = slicer.app.ask
     _register_conversions(slicer)
     new_scene()
+
+
+def _keep_booleans_alive() -> None:
+    """Before Python 3.12, give True and False references to spare.
+
+    PySide6 6.12 returns them from emit() and disconnect() without counting the reference; after enough signals Python
+    stops with "deallocating True or False".
+    """
+    if sys.version_info < (3, 12):
+        for value in (True, False):
+            counted = ctypes.py_object(value)
+            for _ in range(200_000):
+                ctypes.pythonapi.Py_IncRef(counted)
 
 
 def _register_conversions(slicer) -> None:

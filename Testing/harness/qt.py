@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import xml.etree.ElementTree as ElementTree
+from xml.etree import ElementTree
 
 from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
 from PySide6.QtCore import *  # noqa: F403

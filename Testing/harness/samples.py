@@ -16,11 +16,17 @@ EXTRACTION = {
     "setting": {"binCount": 32, "force2D": True, "force2Ddimension": 0},
 }
 _SELECTED = {
-    "intratumoral": ("original_shape2D_Sphericity", "original_firstorder_Entropy", "log-sigma-1-0-mm-3D_glcm_JointEnergy"),
+    "intratumoral": (
+        "original_shape2D_Sphericity",
+        "original_firstorder_Entropy",
+        "log-sigma-1-0-mm-3D_glcm_JointEnergy",
+    ),
     "peritumoral_5mm": ("original_firstorder_Mean", "log-sigma-1-0-mm-3D_firstorder_Entropy"),
 }
 _DIAMETER = Predictor("tumor_diameter_mm", "clinical", "Tumor diameter", "mm", 8.0, 45.0)
-_CALCIFICATIONS = Predictor("microcalcifications", "clinical", "Microcalcifications", "", 0.0, 1.0, ("absent", "present"))
+_CALCIFICATIONS = Predictor(
+    "microcalcifications", "clinical", "Microcalcifications", "", 0.0, 1.0, ("absent", "present")
+)
 
 
 def phantom(seed: int = 3):
@@ -81,7 +87,9 @@ def phantom_in_scene(mrml_scene, seed: int = 3):
     volume.SetAttribute(scene.KIND_ATTRIBUTE, "recombined")
     rows, columns = np.indices(study.lesion.shape)
     muscle = (rows + columns) < 90
-    segmentation = scene.add_segmentation(mrml_scene, {"Lesion": study.lesion, "Pectoral muscle": muscle}, volume, "Outlines")
+    segmentation = scene.add_segmentation(
+        mrml_scene, {"Lesion": study.lesion, "Pectoral muscle": muscle}, volume, "Outlines"
+    )
     segments = segmentation.GetSegmentation()
     ids = {segments.GetSegment(i).GetName(): i for i in segments.GetSegmentIDs()}
     return volume, segmentation, ids

@@ -42,7 +42,9 @@ class qMRMLNodeComboBox(_QComboBox):
     def setMRMLScene(self, scene):
         for tag in self._tags:
             self._scene.RemoveObserver(tag)
-        self._scene = scene
+        self._scene, self._tags = scene, []
+        if scene is None:
+            return
         events = (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndCloseEvent)
         self._tags = [scene.AddObserver(event, self._update) for event in events]
         self._update()

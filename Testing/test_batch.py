@@ -1,0 +1,479 @@
+"""Tables of cases: what is written, what becomes of cases that fail, and that nothing else gets out."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from HER2NomogramLib import batch
+from HER2NomogramLib.batch import extract_cases, load_image, predict_cases, prediction_row, software_versions
+from HER2NomogramLib.cases import Case, CaseImage, read_cases
+from HER2NomogramLib.errors import InputError
+from HER2NomogramLib.features import ExtractionSettings
+from HER2NomogramLib.modelfile import Signature
+from HER2NomogramLib.phantom import make_cohort
+from HER2NomogramLib.prediction import predict_case, predict_row
+from HER2NomogramLib.regions import feret_diameter_mm
+from HER2NomogramLib.tables import read_features
+from models import CLINICAL, EXTRACTION, ROW, make_model
+
+SETTINGS = ExtractionSettings.from_dict(EXTRACTION)
+MARGINS = (5.0, 10.0)
+REGIONS = ["intratumoral", "peritumoral_5mm", "peritumoral_10mm", "combined_5mm", "combined_10mm"]
+IDENTIFIERS = {
+    "PatientName": "ZZNAME^DISTINCTIVE",
+    "PatientID": "ZZID4711",
+    "PatientBirthDate": "19170317",
+    "AccessionNumber": "ZZACC0815",
+    "InstitutionName": "ZZCLINIC",
+    "StudyID": "ZZSTUDY",
+}
+
+
+@pytest.fixture(scope="session")
+def cohort(tmp_path_factory) -> Path:
+    """Case table of three synthetic DICOM cases whose headers identify a patient."""
+    import pydicom
+
+    table = make_cohort(tmp_path_factory.mktemp("cohort"), {"train": 3}, seed=5, image_format="dicom")
+    for path in (table.parent / "images").iterdir():
+        dataset = pydicom.dcmread(path)
+        for keyword, value in IDENTIFIERS.items():
+            setattr(dataset, keyword, value)
+        dataset.save_as(path)
+    return table
+
+
+@pytest.fixture
+def cases(cohort) -> list[Case]:
+    return read_cases(cohort)
+
+
+@pytest.fixture
+def broken(cases, tmp_path) -> list[Case]:
+    """The three cases, the middle one without its image file."""
+    files = cases[1].images["image"]
+    missing = CaseImage(tmp_path / "gone.dcm", files.segmentation)
+    return [cases[0], replace(cases[1], images={"image": missing}), cases[2]]
+
+
+@pytest.fixture(scope="session")
+def extracted(cohort, tmp_path_factory):
+    """Result of the extraction of all cases, and the path of its table."""
+    out = tmp_path_factory.mktemp("extracted") / "features.csv"
+    return extract_cases(read_cases(cohort), SETTINGS, MARGINS, out), out
+
+
+def empty_segmentation(case: Case, folder: Path) -> Case:
+    """The case with a segmentation on the same grid in which nothing is outlined."""
+    files = case.images["image"]
+    image = sitk.ReadImage(str(files.segmentation))
+    keys = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys()}
+    blank = sitk.Image(image.GetSize(), image.GetPixelID())
+    blank.CopyInformation(image)
+    for key, value in keys.items():
+        blank.SetMetaData(key, value)
+    path = folder / "empty.seg.nrrd"
+    sitk.WriteImage(blank, str(path))
+    return replace(case, images={"image": CaseImage(files.image, path)})
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+# --- extraction -------------------------------------------------------------------------------------------------------
+
+
+def test_features_of_every_case_and_region(cases, extracted):
+    result, out = extracted
+    table = read_features(out)
+    assert table.case_ids == tuple(case.case_id for case in cases) == tuple(result.done)
+    assert result.failed == {}
+    assert {name.split("__")[1] for name in table.columns} == set(REGIONS)
+    for region in REGIONS:
+        found = [name.split("__")[2] for name in table.columns if f"__{region}__" in name]
+        diameter = ["diagnostics_FeretDiameter"] if region == "intratumoral" else []
+        names = [f"original_firstorder_{name}" for name in EXTRACTION["featureClass"]["firstorder"]]
+        assert sorted(found) == sorted([*diameter, "diagnostics_VoxelNum", "diagnostics_KeptFraction", *names])
+    assert np.isfinite(table.values).all()
+
+
+def test_features_are_those_of_the_pixels(cases, extracted):
+    table = read_features(extracted[1])
+    for case in cases:
+        mammogram, lesion, _ = load_image(case)
+        row = table.row(case.case_id)
+        assert row["image__intratumoral__diagnostics_VoxelNum"] == lesion.sum()
+        assert row["image__intratumoral__original_firstorder_Mean"] == pytest.approx(mammogram.pixels[lesion].mean())
+        assert row["image__intratumoral__diagnostics_FeretDiameter"] == feret_diameter_mm(lesion, (0.2, 0.2))
+        assert row["image__combined_5mm__diagnostics_VoxelNum"] == (
+            lesion.sum() + row["image__peritumoral_5mm__diagnostics_VoxelNum"]
+        )
+
+
+def test_table_has_every_digit_of_the_result(extracted):
+    result, out = extracted
+    table = read_features(out)
+    for case_id, features in result.done.items():
+        assert table.row(case_id) == features.row
+
+
+def test_facts_beside_the_table(extracted):
+    result, out = extracted
+    facts = json.loads(out.with_suffix(".json").read_text())
+    assert facts["extraction"] == SETTINGS.to_dict() and facts["margins_mm"] == [5.0, 10.0]
+    assert facts["software"] == software_versions() and {"HER2Nomogram", "numpy", "SimpleITK"} <= set(facts["software"])
+    assert list(facts["cases"]) == list(result.done) and facts["failed"] == {}
+    image = facts["cases"]["phantom_0001"]["image"]
+    assert image["spacing_mm"] == pytest.approx([0.2, 0.2])
+    assert image["spacing_source"] == "PixelSpacing (calibrated)"
+    assert (image["kind"], image["presentation"]) == ("recombined", "FOR PRESENTATION")
+    assert any("For Presentation" in warning for warning in image["warnings"])
+
+
+def test_two_processes_compute_the_same(cohort, cases, extracted, tmp_path):
+    out = tmp_path / "features.csv"
+    done = []
+    extract_cases(cases, SETTINGS, MARGINS, out, jobs=2, progress=lambda *step: done.append(step))
+    assert out.read_bytes() == extracted[1].read_bytes()
+    assert out.with_suffix(".json").read_text() == extracted[1].with_suffix(".json").read_text()
+    assert done == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_broken_case_is_named_and_the_others_are_written(broken, extracted, tmp_path):
+    out = tmp_path / "features.csv"
+    result = extract_cases(broken, SETTINGS, MARGINS, out)
+    assert list(result.failed) == ["phantom_0002"] and "gone.dcm" in result.failed["phantom_0002"]
+    table, whole = read_features(out), read_features(extracted[1])
+    assert table.case_ids == ("phantom_0001", "phantom_0003")
+    assert [table.row(name) for name in table.case_ids] == [whole.row(name) for name in table.case_ids]
+    facts = json.loads(out.with_suffix(".json").read_text())
+    assert facts["failed"] == result.failed and list(facts["cases"]) == list(table.case_ids)
+
+
+def test_broken_case_among_two_processes(broken, tmp_path):
+    result = extract_cases(broken, SETTINGS, MARGINS, tmp_path / "features.csv", jobs=2)
+    assert list(result.failed) == ["phantom_0002"] and "gone.dcm" in result.failed["phantom_0002"]
+    assert list(result.done) == ["phantom_0001", "phantom_0003"]
+
+
+def test_empty_segmentation_fails_its_case_alone(cases, tmp_path):
+    changed = [empty_segmentation(cases[0], tmp_path), cases[1]]
+    result = extract_cases(changed, SETTINGS, MARGINS, tmp_path / "features.csv")
+    assert list(result.done) == ["phantom_0002"]
+    assert "empty" in result.failed["phantom_0001"] and "\n" not in result.failed["phantom_0001"]
+
+
+def test_wrong_segment_name_and_missing_image_fail_their_cases_alone(cases, tmp_path):
+    changed = [replace(cases[0], segment="tumour"), replace(cases[1], images={}), cases[2]]
+    result = extract_cases(changed, SETTINGS, MARGINS, tmp_path / "features.csv")
+    assert list(result.done) == ["phantom_0003"]
+    assert "tumour" in result.failed["phantom_0001"] and "no image" in result.failed["phantom_0002"]
+
+
+def test_nothing_computed_is_an_error_and_writes_nothing(broken, tmp_path):
+    with pytest.raises(InputError, match="None of the 1 cases.*'phantom_0002'.*gone.dcm"):
+        extract_cases([broken[1]], SETTINGS, MARGINS, tmp_path / "features.csv")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_cases(tmp_path):
+    with pytest.raises(InputError, match="no cases"):
+        extract_cases([], SETTINGS, MARGINS, tmp_path / "features.csv")
+
+
+def test_several_images_of_a_case(cases, tmp_path):
+    first, second = (case.images["image"] for case in cases[:2])
+    case = replace(cases[0], images={"image": first, "low_energy_cc": second})
+    out = tmp_path / "features.csv"
+    extract_cases([case], SETTINGS, MARGINS, out, save_regions=tmp_path / "regions")
+    row = read_features(out).row("phantom_0001")
+    assert row["low_energy_cc__intratumoral__original_firstorder_Mean"] != row["image__intratumoral__original_firstorder_Mean"]
+    assert list(json.loads(out.with_suffix(".json").read_text())["cases"]["phantom_0001"]) == ["image", "low_energy_cc"]
+    assert (tmp_path / "regions" / "phantom_0001__low_energy_cc__combined_5mm.nrrd").is_file()
+
+
+def test_excluded_segments_are_cut_from_the_rings(cases, extracted, tmp_path):
+    files = cases[0].images["image"]
+    _, lesion, _ = load_image(cases[0])
+    labels = lesion.astype(np.uint8)
+    columns = np.flatnonzero(lesion.any(axis=0))
+    labels[:, columns[0] + len(columns) // 2 :][labels[:, columns[0] + len(columns) // 2 :] == 0] = 2
+    image = sitk.GetImageFromArray(labels[np.newaxis])
+    image.CopyInformation(sitk.ReadImage(str(files.segmentation)))
+    sitk.WriteImage(image, str(tmp_path / "labels.nrrd"))
+    case = replace(
+        cases[0], images={"image": CaseImage(files.image, tmp_path / "labels.nrrd")}, segment="1", exclude_segments=("2",)
+    )
+    extract_cases([case], SETTINGS, MARGINS, tmp_path / "features.csv")
+    row, whole = read_features(tmp_path / "features.csv").row("phantom_0001"), read_features(extracted[1]).row("phantom_0001")
+    name = "image__peritumoral_5mm__diagnostics_KeptFraction"
+    assert 0.3 < row[name] < 0.7 < whole[name]
+    same = "image__intratumoral__original_firstorder_Mean"
+    assert row[same] == whole[same]
+
+
+def test_saved_regions_are_label_images_on_the_grid_of_the_image(cases, extracted, tmp_path):
+    folder = tmp_path / "made" / "regions"
+    extract_cases(cases[:1], SETTINGS, MARGINS, tmp_path / "features.csv", save_regions=folder)
+    assert sorted(path.name for path in folder.iterdir()) == sorted(f"phantom_0001__image__{r}.nrrd" for r in REGIONS)
+    mammogram, lesion, _ = load_image(cases[0])
+    row = read_features(extracted[1]).row("phantom_0001")
+    for region in REGIONS:
+        label = sitk.ReadImage(str(folder / f"phantom_0001__image__{region}.nrrd"))
+        assert label.GetSize() == mammogram.image.GetSize()
+        for ask in ("GetSpacing", "GetOrigin", "GetDirection"):
+            assert getattr(label, ask)() == pytest.approx(getattr(mammogram.image, ask)())
+        pixels = sitk.GetArrayFromImage(label)[0]
+        assert set(np.unique(pixels)) == {0, 1}
+        assert pixels.sum() == row[f"image__{region}__diagnostics_VoxelNum"]
+    assert np.array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(folder / "phantom_0001__image__intratumoral.nrrd")))[0], lesion)
+
+
+def test_regions_that_cannot_be_written_fail_the_case_and_leave_no_part(cases, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise RuntimeError("sitk::ERROR: disk full\nat line 3")
+
+    monkeypatch.setattr(batch.sitk, "WriteImage", full)
+    with pytest.raises(InputError, match="intratumoral.nrrd' cannot be written") as caught:
+        extract_cases(cases[:1], SETTINGS, MARGINS, tmp_path / "features.csv", save_regions=tmp_path / "regions")
+    assert "\n" not in str(caught.value)
+    assert [path.name for path in tmp_path.rglob("*")] == ["regions"]
+
+
+class Reached(Exception):
+    """Work was begun."""
+
+
+@pytest.fixture
+def no_work(monkeypatch):
+    def fail(*_, **__):
+        raise Reached
+
+    monkeypatch.setattr(batch, "load_image", fail)
+
+
+@pytest.mark.parametrize(
+    ("out", "regions"),
+    [
+        ("file/features.csv", None),
+        ("folder", None),
+        ("blocked.csv", None),
+        ("features.json", None),
+        ("features.csv", "file"),
+        ("features.csv", "file/regions"),
+    ],
+    ids=["file for folder", "folder for file", "folder for facts", "facts over table", "regions in file", "below file"],
+)
+def test_place_that_cannot_be_written_is_refused_before_any_work(cases, tmp_path, no_work, out, regions):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "blocked.json").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(InputError):
+        extract_cases(cases, SETTINGS, MARGINS, tmp_path / out, save_regions=regions and tmp_path / regions)
+    assert sorted(tmp_path.rglob("*")) == before and (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("out", ["file/predictions.csv", "folder"])
+def test_place_of_predictions_is_checked_before_any_work(cases, tmp_path, no_work, out):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match="cannot be written"):
+        predict_cases(cases, make_model(), tmp_path / out)
+
+
+def test_work_is_begun_where_the_place_is_right(cases, tmp_path, no_work):
+    # Otherwise the two tests above could not fail.
+    with pytest.raises(Reached):
+        extract_cases(cases, SETTINGS, MARGINS, tmp_path / "features.csv", save_regions=tmp_path / "regions")
+    with pytest.raises(Reached):
+        predict_cases(cases, make_model(), tmp_path / "predictions.csv")
+
+
+@pytest.mark.filterwarnings("ignore:.*tasks which were still being processed:UserWarning:joblib")
+@pytest.mark.parametrize(("after", "jobs"), [(1, 1), (2, 1), (1, 2)])
+def test_interruption_keeps_what_was_computed(cases, extracted, tmp_path, after, jobs):
+    def progress(done, total):
+        if done == after:
+            raise KeyboardInterrupt
+
+    out = tmp_path / "features.csv"
+    with pytest.raises(KeyboardInterrupt):
+        extract_cases(cases, SETTINGS, MARGINS, out, jobs=jobs, progress=progress)
+    table, whole = read_features(out), read_features(extracted[1])
+    assert table.case_ids == whole.case_ids[:after]
+    assert np.array_equal(table.values, whole.values[:after])
+    assert list(json.loads(out.with_suffix(".json").read_text())["cases"]) == list(table.case_ids)
+
+
+def test_interruption_before_anything_was_computed_leaves_the_old_table(cases, tmp_path, no_work):
+    out = tmp_path / "features.csv"
+    out.write_text("old")
+    with pytest.raises(Reached):
+        extract_cases(cases, SETTINGS, MARGINS, out)
+    assert out.read_text() == "old" and list(tmp_path.iterdir()) == [out]
+
+
+def test_number_of_threads_of_itk_is_as_before(cases, tmp_path):
+    before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(3)
+    try:
+        extract_cases(cases[:1], SETTINGS, MARGINS, tmp_path / "features.csv")
+        assert sitk.ProcessObject.GetGlobalDefaultNumberOfThreads() == 3
+    finally:
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
+
+
+# --- prediction -------------------------------------------------------------------------------------------------------
+
+
+def test_predictions_of_the_images(cases, tmp_path):
+    model = make_model()
+    out = tmp_path / "predictions.csv"
+    result = predict_cases(cases, model, out)
+    assert list(result.done) == [case.case_id for case in cases] and result.failed == {}
+    rows = rows_of(out)
+    for case, row in zip(cases, rows):
+        mammogram, lesion, exclude = load_image(case)
+        expected = predict_case(model, mammogram, lesion, case.clinical, exclude)[0]
+        assert result.done[case.case_id] == expected
+        assert row == {name: str(value) for name, value in prediction_row(case.case_id, expected).items()}
+        assert float(row["probability"]) == expected.probability
+
+
+def test_row_of_a_prediction():
+    prediction = predict_row(make_model(), ROW, CLINICAL, warnings=("first", "second"))
+    assert prediction_row("L1", prediction) == {
+        "case_id": "L1",
+        "probability": prediction.probability,
+        "probability_low": prediction.interval[0],
+        "probability_high": prediction.interval[1],
+        "cutoff": 0.4,
+        "decision": "HER2-positive",
+        "radiomics_probability": prediction.radiomics_probability,
+        "clinical_probability": prediction.clinical_probability,
+        "rad_score_intratumoral": pytest.approx(1.1),
+        "rad_score_peritumoral_5mm": pytest.approx(0.3),
+        "points_intratumoral": pytest.approx(77.5),
+        "points_peritumoral_5mm": pytest.approx(15),
+        "points_tumor_diameter_mm": pytest.approx(15),
+        "points_microcalcifications": pytest.approx(10),
+        "total_points": pytest.approx(117.5),
+        "warnings": "first | second",
+        "notice": make_model().notice,
+    }
+    negative = replace(prediction, positive=False)
+    assert prediction_row("L1", negative)["decision"] == "HER2-negative"
+
+
+def without_warnings(rows):
+    return [{name: value for name, value in row.items() if name != "warnings"} for row in rows]
+
+
+@pytest.mark.parametrize("blank", [None, "", "nan"], ids=["given diameter", "blank diameter", "nan diameter"])
+def test_feature_table_predicts_the_same_as_the_images(cases, extracted, tmp_path, blank):
+    if blank is not None:
+        cases = [replace(case, clinical={**case.clinical, "tumor_diameter_mm": blank}) for case in cases]
+    images = predict_cases(cases, make_model(), tmp_path / "a.csv")
+    table = predict_cases(cases, make_model(), tmp_path / "b.csv", features=read_features(extracted[1]))
+    assert list(images.done) == list(table.done)
+    rows = rows_of(tmp_path / "a.csv"), rows_of(tmp_path / "b.csv")
+    # A feature table knows nothing of the images' own warnings; all numbers are the same to the last digit.
+    assert without_warnings(rows[0]) == without_warnings(rows[1])
+    for row in rows[1]:
+        assert ("was measured from the segment" in row["warnings"]) is (blank is not None)
+
+
+def test_two_processes_predict_the_same(cases, tmp_path):
+    predict_cases(cases, make_model(), tmp_path / "one.csv")
+    predict_cases(cases, make_model(), tmp_path / "two.csv", jobs=2)
+    assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
+
+
+def test_case_that_cannot_be_predicted_is_named_and_the_others_are_written(broken, tmp_path):
+    changed = [replace(broken[0], clinical={**broken[0].clinical, "microcalcifications": ""}), *broken[1:]]
+    result = predict_cases(changed, make_model(), tmp_path / "predictions.csv")
+    assert "microcalcifications" in result.failed["phantom_0001"] and "gone.dcm" in result.failed["phantom_0002"]
+    assert [row["case_id"] for row in rows_of(tmp_path / "predictions.csv")] == ["phantom_0003"]
+
+
+def test_case_that_is_not_in_the_feature_table(cases, extracted, tmp_path):
+    extra = replace(cases[0], case_id="new", patient_id="new")
+    result = predict_cases([*cases, extra], make_model(), tmp_path / "p.csv", features=read_features(extracted[1]))
+    assert list(result.failed) == ["new"] and "not in the feature table" in result.failed["new"] and len(result.done) == 3
+
+
+def test_image_of_another_kind_fails_every_case_and_writes_nothing(cases, tmp_path):
+    with pytest.raises(InputError, match="kind is recombined.*low_energy"):
+        predict_cases(cases, make_model(kind="low_energy"), tmp_path / "p.csv")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_model_of_a_feature_that_is_not_extracted(cases, tmp_path):
+    feature = "image__intratumoral__original_glcm_Contrast"
+    signatures = {**make_model().signatures}
+    signatures["intratumoral"] = Signature("image", "intratumoral", (feature,), (0.0,), (1.0,), (1.0,), 0.0)
+    with pytest.raises(InputError, match=f"{feature}.*missing"):
+        predict_cases(cases, make_model(signatures=signatures), tmp_path / "p.csv")
+
+
+@pytest.mark.parametrize("with_table", [False, True])
+def test_interruption_keeps_what_was_predicted(cases, extracted, tmp_path, with_table):
+    def progress(done, total):
+        if done == 2:
+            raise KeyboardInterrupt
+
+    features = read_features(extracted[1]) if with_table else None
+    with pytest.raises(KeyboardInterrupt):
+        predict_cases(cases, make_model(), tmp_path / "p.csv", features, progress=progress)
+    assert [row["case_id"] for row in rows_of(tmp_path / "p.csv")] == ["phantom_0001", "phantom_0002"]
+
+
+# --- patients ---------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_that_identifies_a_patient_gets_out(cases, tmp_path, capfd, caplog):
+    import pydicom
+
+    source, segmentation = cases[0].images["image"].image, cases[0].images["image"].segmentation
+    assert pydicom.dcmread(source).PatientID == IDENTIFIERS["PatientID"]
+    # One case of every fate: done, of another modality, of several frames, of impossible spacing, damaged, cut off.
+    folder, out = tmp_path / "images", tmp_path / "out"
+    folder.mkdir()
+    for name, changes in {
+        "modality": {"Modality": "CT"},
+        "frames": {"NumberOfFrames": 60},
+        "spacing": {"PixelSpacing": [9, 9], "ImagerPixelSpacing": [9, 9]},
+    }.items():
+        dataset = pydicom.dcmread(source)
+        for keyword, value in changes.items():
+            setattr(dataset, keyword, value)
+        dataset.save_as(folder / f"{name}.dcm")
+    content = source.read_bytes()
+    (folder / "cut.dcm").write_bytes(content[: len(content) // 3])
+    (folder / "damaged.dcm").write_bytes(content[:400] + bytes(range(256)) + content[400:])
+    many = [cases[0]]
+    many += [
+        replace(cases[0], case_id=path.stem, images={"image": CaseImage(path, segmentation)})
+        for path in sorted(folder.iterdir())
+    ]
+    caplog.set_level(0)
+    result = extract_cases(many, SETTINGS, MARGINS, out / "features.csv", save_regions=out / "regions")
+    assert list(result.done) == ["phantom_0001"]
+    assert sorted(result.failed) == ["cut", "damaged", "frames", "modality", "spacing"]
+    predict_cases(many, make_model(), out / "predictions.csv")
+    written = [path for path in out.rglob("*") if path.is_file()]
+    assert len(written) == 3 + len(REGIONS)
+    console = capfd.readouterr()
+    said = [path.read_bytes() for path in written]
+    said += [text.encode() for text in (console.out, console.err, caplog.text, str(result.failed), str(result.done))]
+    for value in [*IDENTIFIERS.values(), "ZZNAME", "DISTINCTIVE"]:
+        assert not any(value.encode() in content for content in said), value

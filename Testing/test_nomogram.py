@@ -1,0 +1,93 @@
+"""The logistic model against statsmodels and firthmodels, on real data and where classes separate."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+from HER2NomogramLib.nomogram import LogisticNomogram
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+
+@parametrize_with_checks([LogisticNomogram(), LogisticNomogram(method="firth")])
+def test_is_a_scikit_learn_estimator(estimator, check):
+    check(estimator)
+
+
+def cases(seed=0, n_cases=84):
+    """Predictors in very different units, as Rad-scores beside millimeters and percent."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n_cases, 3)) * [1, 5, 1e4] + [0, 30, 1e5]
+    y = (x[:, 0] + rng.normal(size=n_cases) > 0).astype(int)
+    return x, y
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_equals_statsmodels(seed):
+    import statsmodels.api as sm
+
+    x, y = cases(seed)
+    fitted = LogisticNomogram().fit(x, y)
+    design = np.column_stack([np.ones(len(y)), x])
+    reference = sm.GLM(y, design, family=sm.families.Binomial()).fit(tol=1e-12)
+    np.testing.assert_allclose([fitted.intercept_, *fitted.coef_], reference.params, rtol=1e-5, atol=1e-9)
+    np.testing.assert_allclose(np.sqrt(np.diag(fitted.covariance_)), reference.bse, rtol=1e-5)
+    assert not fitted.separated_
+
+
+def test_equals_the_published_low_birth_weight_fit(shared_data):
+    """Hosmer and Lemeshow's data; coefficients as in the manifest of the test data."""
+    with (shared_data / "tab_birthwt" / "birthwt.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    names = ["age", "lwt", "smoke", "ptl", "ht", "ui", "ftv"]
+    x = [[*(float(r[n]) for n in names), float(r["race"] == "2"), float(r["race"] == "3")] for r in rows]
+    fitted = LogisticNomogram().fit(x, [int(r["low"]) for r in rows])
+    published = [-0.0295, -0.0154, 0.9388, 0.5433, 1.8633, 0.7676, 0.0653, 1.2723, 0.8805]
+    np.testing.assert_allclose(fitted.coef_, published, atol=6e-5)
+    assert fitted.intercept_ == pytest.approx(0.4806, abs=1e-4)
+
+
+def firth_reference(x, y):
+    firthmodels = pytest.importorskip("firthmodels")
+    reference = firthmodels.FirthLogisticRegression(gtol=1e-10, xtol=1e-10, max_iter=500).fit(x, y)
+    return float(np.ravel(reference.intercept_)[0]), np.ravel(reference.coef_)
+
+
+def test_firth_equals_firthmodels():
+    x, y = cases(n_cases=40)
+    x = (x - x.mean(axis=0)) / x.std(axis=0)
+    fitted = LogisticNomogram(method="firth").fit(x, y)
+    intercept, coef = firth_reference(x, y)
+    np.testing.assert_allclose(fitted.coef_, coef, atol=1e-7)
+    assert fitted.intercept_ == pytest.approx(intercept, abs=1e-7)
+    assert not fitted.separated_
+
+
+@pytest.mark.parametrize("factor", [1.0, 1e-3, 1e5])
+def test_separated_classes_get_firths_finite_coefficients(factor):
+    x = np.arange(10.0)[:, None]
+    y = (x[:, 0] > 4).astype(int)
+    fitted = LogisticNomogram().fit(x * factor, y)
+    assert fitted.separated_
+    assert fitted.coef_[0] * factor == pytest.approx(firth_reference(x, y)[1][0], abs=1e-6)
+    assert np.isfinite(fitted.covariance_).all()
+
+
+def test_quasi_separation_is_noticed():
+    x = np.array([[0.0]] * 10 + [[1.0]] * 6 + [[0.0]] * 4)
+    y = np.array([0] * 10 + [1] * 6 + [1] * 4)
+    fitted = LogisticNomogram().fit(x, y)
+    assert fitted.separated_ and np.isfinite(fitted.coef_).all()
+
+
+def test_collinear_predictors_share_their_effect():
+    x, y = cases()
+    alone = LogisticNomogram().fit(x[:, :1], y)
+    doubled = LogisticNomogram().fit(np.repeat(x[:, :1], 2, axis=1), y)
+    np.testing.assert_allclose(doubled.decision_function(np.repeat(x[:, :1], 2, axis=1)), alone.decision_function(x[:, :1]))
+
+
+def test_unknown_method_is_refused():
+    with pytest.raises(ValueError, match="method"):
+        LogisticNomogram(method="bayes").fit(*cases())

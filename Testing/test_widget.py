@@ -1,0 +1,499 @@
+"""The module's panel: its own file and .ui on PySide6 and slicer-core, through the harness."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+import numpy as np
+import pytest
+
+slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
+vtk = pytest.importorskip("vtk")
+pytest.importorskip("PySide6", reason="PySide6 is not installed")
+pytest.importorskip("radiomics", reason="pyradiomics is not installed")
+pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+
+from harness import close_panel, load_module, new_scene, open_panel  # noqa: E402
+
+module = load_module()
+from harness.samples import phantom_in_scene, small_model  # noqa: E402
+from HER2NomogramLib import scene  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def model_path(tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "small.json"
+    small_model(path)
+    return path
+
+
+@pytest.fixture
+def panel():
+    """An open panel on an empty scene."""
+    new_scene()
+    slicer.app.answer, slicer.app.testing = True, False
+    slicer.app.questions.clear()
+    widget = open_panel(module)
+    yield widget
+    close_panel(widget)
+
+
+@pytest.fixture
+def ready(panel, model_path):
+    """A panel with everything chosen, and the nodes: volume, segmentation, segment IDs."""
+    nodes = phantom_in_scene(slicer.mrmlScene)
+    panel.ui.modelPathEdit.currentPath = str(model_path)
+    panel._clinicalWidgets["microcalcifications"].setCurrentIndex(2)
+    slicer.app.processEvents()
+    return panel, *nodes
+
+
+@pytest.fixture
+def applied(ready):
+    ready[0].ui.applyButton.click()
+    slicer.app.processEvents()
+    assert slicer.app.messages == []
+    return ready
+
+
+def table_texts(table, column):
+    return [table.item(row, column).text().replace("\n", " ") for row in range(table.rowCount)]
+
+
+# --- Choosing ---------------------------------------------------------------------------------------------------------
+
+
+def test_empty_panel_says_what_is_missing_and_shows_the_notice(panel):
+    assert not panel.ui.applyButton.enabled
+    assert "an image and a segmentation" in panel.ui.applyButton.toolTip
+    assert "Research use only" in panel.ui.noticeLabel.text
+    assert panel.ui.noticeLabel.visible
+    assert not panel.ui.resultFrame.visible
+    assert panel.ui.advancedCollapsibleButton.collapsed
+    assert panel.ui.pixelSpacingSpinBox.text == "automatic"
+
+
+def test_what_is_loaded_is_chosen_at_once(ready):
+    panel, volume, segmentation, ids = ready
+    assert panel.ui.inputVolumeSelector.currentNode() is volume
+    assert panel.ui.lesionSelector.currentNode() is segmentation
+    assert panel.ui.lesionSelector.currentSegmentID() == ids["Lesion"]
+    assert panel.ui.applyButton.enabled
+    node = panel._parameterNode
+    assert (node.inputVolume, node.segmentation, node.lesionSegmentID) == (volume, segmentation, ids["Lesion"])
+
+
+def test_apply_needs_a_segment(ready):
+    panel, _volume, segmentation, ids = ready
+    for segment_id in ids.values():
+        segmentation.GetSegmentation().RemoveSegment(segment_id)
+    panel.onSegmentsChosen()
+    assert not panel.ui.applyButton.enabled
+    assert "lesion's segment" in panel.ui.applyButton.toolTip
+
+
+def test_jpeg_volumes_can_be_chosen_and_label_volumes_cannot(panel):
+    for class_name in ("vtkMRMLLabelMapVolumeNode", "vtkMRMLVectorVolumeNode", "vtkMRMLScalarVolumeNode"):
+        slicer.mrmlScene.AddNewNodeByClass(class_name, class_name)
+    selector = panel.ui.inputVolumeSelector
+    assert [selector.itemText(i) for i in range(selector.count)] == [
+        "vtkMRMLVectorVolumeNode",
+        "vtkMRMLScalarVolumeNode",
+    ]
+
+
+def test_clinical_factors_come_from_the_model(ready):
+    panel = ready[0]
+    diameter, calcifications = (panel._clinicalWidgets[n] for n in ("tumor_diameter_mm", "microcalcifications"))
+    assert "measured" in diameter.placeholderText
+    assert "8 – 45 mm" in diameter.placeholderText
+    assert [calcifications.itemText(i) for i in range(calcifications.count)] == ["", "absent", "present"]
+
+
+def test_another_model_brings_its_own_factors_and_keeps_what_was_typed(ready, tmp_path, model_path):
+    panel = ready[0]
+    panel._clinicalWidgets["tumor_diameter_mm"].setText("17.5")
+    other = tmp_path / "other.json"
+    small_model(other, clinical=(), name="Without clinical factors")
+    panel.ui.modelPathEdit.currentPath = str(other)
+    assert panel._clinicalWidgets == {}
+    assert panel.ui.modelLabel.text == "Without clinical factors"
+    panel.ui.modelPathEdit.currentPath = str(model_path)
+    assert panel._clinicalWidgets["tumor_diameter_mm"].text == "17.5"
+    assert panel._clinicalWidgets["microcalcifications"].currentText == "present"
+
+
+def test_a_file_that_is_no_model_is_said_beside_the_field(ready, tmp_path):
+    panel = ready[0]
+    wrong = tmp_path / "wrong.json"
+    wrong.write_text("{}")
+    panel.ui.modelPathEdit.currentPath = str(wrong)
+    assert "not a HER2Nomogram model" in panel.ui.modelLabel.text
+    assert slicer.app.messages == []
+    assert "Research use only" in panel.ui.noticeLabel.text
+
+
+def test_spacing_in_use_is_shown_with_its_source(ready):
+    panel, volume, *_ = ready
+    assert panel.ui.spacingLabel.text == "0.2 mm: as set in the volume node, source unknown"
+    panel.ui.pixelSpacingSpinBox.value = 0.15
+    assert panel.ui.spacingLabel.text == "0.15 mm: given by the user"
+    volume.SetSpacing(1.0, 1.0, 1.0)
+    panel.ui.pixelSpacingSpinBox.value = 0.0
+    assert "give the pixel spacing" in panel.ui.spacingLabel.text
+
+
+# --- Applying ---------------------------------------------------------------------------------------------------------
+
+
+def test_result_is_what_the_logic_says(applied, model_path):
+    panel, volume, segmentation, ids = applied
+    prediction = panel.logic.predict(
+        volume, segmentation, ids["Lesion"], {"microcalcifications": "present"}, modelPath=model_path
+    )
+    ui = panel.ui
+    low, high = prediction.interval
+    assert ui.probabilityLabel.text == f"{prediction.probability:.0%}"
+    assert f"95% interval {low:.0%} to {high:.0%}" in ui.intervalLabel.text
+    assert ("HER2-positive" if prediction.positive else "HER2-negative") in ui.decisionLabel.text
+    assert f"{prediction.cutoff:.0%}" in ui.decisionLabel.text
+    assert ui.noticeLabel.text == prediction.notice
+    assert "DEMONSTRATION" in ui.noticeLabel.text
+    for warning in prediction.warnings:
+        assert warning[1:] in ui.warningsLabel.text
+    assert "was measured from the segment" in ui.warningsLabel.text
+    assert ui.warningsLabel.visible
+    assert not ui.emptyLabel.visible
+    features = prediction.selected_features
+    assert ui.featuresTable.rowCount == len(features)
+    assert table_texts(ui.featuresTable, 0) == [f.region.replace("_", " ") for f in features]
+    assert table_texts(ui.featuresTable, 2) == [f"{f.value:.4g}" for f in features]
+    assert table_texts(ui.featuresTable, 5) == [f"{f.contribution:+.2f}" for f in features]
+    assert [ui.featuresTable.item(row, 1).toolTip() for row in range(len(features))] == [f.column for f in features]
+    assert not ui.featuresTable.sortingEnabled
+
+
+@pytest.mark.parametrize(("probability", "text"), [(0.001, "< 1%"), (0.999, "> 99%"), (0.126, "13%")])
+def test_no_probability_is_shown_as_certain(probability, text):
+    assert module.HER2NomogramWidget._percent(probability) == text
+
+
+def test_picture_follows_the_width_of_the_panel(applied):
+    panel = applied[0]
+    widths = []
+    for width in (450, 700, 420):
+        panel.parent.resize(width, 1300)
+        slicer.app.processEvents()
+        slicer.app.processEvents()
+        widths.append(panel.ui.nomogramLabel.pixmap.width())
+        assert abs(widths[-1] - panel.ui.resultFrame.width) < 8
+    assert widths[1] > widths[0] > widths[2]
+
+
+def test_regions_are_shown_and_applying_twice_does_not_double_them(applied):
+    panel, volume, segmentation, ids = applied
+    segments = segmentation.GetSegmentation()
+    assert segments.GetNumberOfSegments() == 4
+    before = {name: scene.segment_mask(segmentation, i, volume) for name, i in ids.items()}
+    tables = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLTableNode")
+    panel.ui.applyButton.click()
+    assert segments.GetNumberOfSegments() == 4
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLTableNode") == tables == 1
+    for name, segment_id in ids.items():
+        assert (scene.segment_mask(segmentation, segment_id, volume) == before[name]).all()
+    assert not panel.ui.staleLabel.visible
+    assert panel.ui.lesionSelector.currentSegmentID() == ids["Lesion"]
+
+
+def test_regions_can_be_left_out(ready):
+    panel, _volume, segmentation, _ids = ready
+    panel.ui.showRegionsCheckBox.checked = False
+    panel.ui.applyButton.click()
+    assert segmentation.GetSegmentation().GetNumberOfSegments() == 2
+    assert panel.ui.resultFrame.visible
+
+
+def test_result_stays_where_regions_cannot_be_written(ready):
+    panel, _volume, segmentation, _ids = ready
+    segmentation.CreateClosedSurfaceRepresentation()
+    segmentation.SetSourceRepresentationToClosedSurface()
+    panel.ui.applyButton.click()
+    assert panel.ui.resultFrame.visible
+    assert panel.ui.resultFrame.enabled
+    assert "closed surface" in panel.ui.statusLabel.text
+
+
+# --- A result must not look current when it is not --------------------------------------------------------------------
+
+
+def edit_lesion(panel, volume, segmentation, ids):
+    """As Segment Editor writes one stroke of its brush."""
+    mask = scene.segment_mask(segmentation, ids["Lesion"], volume)
+    write_segment(volume, segmentation, ids["Lesion"], np.roll(mask, 1, axis=0))
+
+
+def write_segment(volume, segmentation, segment_id, mask):
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
+    drawn = scene.add_segmentation(slicer.mrmlScene, {"Drawn": mask}, volume, "Temporary")
+    labelmap = drawn.GetBinaryLabelmapInternalRepresentation(drawn.GetSegmentation().GetNthSegmentID(0))
+    logic.SetBinaryLabelmapToSegment(labelmap, segmentation, segment_id, logic.MODE_REPLACE)
+    slicer.mrmlScene.RemoveNode(drawn)
+
+
+def clear_lesion(panel, volume, segmentation, ids):
+    slicer.vtkSlicerSegmentationsModuleLogic.ClearSegment(segmentation, ids["Lesion"])
+
+
+def move_segmentation(panel, volume, segmentation, ids):
+    made = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    segmentation.SetAndObserveTransformNodeID(made.GetID())
+    matrix = vtk.vtkMatrix4x4()
+    matrix.SetElement(0, 3, 4.0)
+    made.SetMatrixTransformToParent(matrix)
+
+
+CHANGES = {
+    "lesion": lambda panel, v, s, ids: panel.ui.lesionSelector.setCurrentSegmentID(ids["Pectoral muscle"]),
+    "excluded": lambda panel, v, s, ids: panel.ui.excludeSelector.setSelectedSegmentIDs([ids["Pectoral muscle"]]),
+    "spacing": lambda panel, v, s, ids: setattr(panel.ui.pixelSpacingSpinBox, "value", 0.3),
+    "model": lambda panel, v, s, ids: setattr(panel.ui.modelPathEdit, "currentPath", "/elsewhere.json"),
+    "diameter": lambda panel, v, s, ids: panel._clinicalWidgets["tumor_diameter_mm"].setText("30"),
+    "calcifications": lambda panel, v, s, ids: panel._clinicalWidgets["microcalcifications"].setCurrentIndex(1),
+    "engine": lambda panel, v, s, ids: panel.ui.engineComboBox.setCurrentIndex(1),
+    "pixels": lambda panel, v, s, ids: v.InvokeEvent(slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent),
+    "edited": edit_lesion,
+    "cleared": clear_lesion,
+    "moved": move_segmentation,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_changed_inputs_make_the_result_stale(applied, change):
+    panel = applied[0]
+    assert not panel.ui.staleLabel.visible
+    CHANGES[change](*applied)
+    assert panel.ui.staleLabel.visible
+    assert not panel.ui.resultFrame.enabled
+
+
+def test_taking_a_change_back_makes_the_result_current_again(applied):
+    panel = applied[0]
+    panel.ui.pixelSpacingSpinBox.value = 0.3
+    panel.ui.pixelSpacingSpinBox.value = 0.0
+    assert not panel.ui.staleLabel.visible
+    assert panel.ui.resultFrame.enabled
+
+
+def test_edits_that_do_not_matter_leave_the_result_current(applied):
+    panel, volume, segmentation, ids = applied
+    write_segment(volume, segmentation, ids["Pectoral muscle"], np.eye(640, 448, dtype=bool))
+    segmentation.GetSegmentation().GetSegment(ids["Lesion"]).SetName("Tumor")
+    segmentation.CreateClosedSurfaceRepresentation()
+    assert not panel.ui.staleLabel.visible
+
+
+def test_showing_the_regions_or_not_is_no_input(applied):
+    panel = applied[0]
+    panel.ui.showRegionsCheckBox.checked = False
+    assert not panel.ui.staleLabel.visible
+
+
+def test_lesion_edited_while_another_module_is_open(applied):
+    panel, volume, segmentation, ids = applied
+    before = scene.segment_mask(segmentation, ids["Lesion"], volume)
+    panel.exit()
+    edit_lesion(*applied)
+    panel.enter()
+    assert panel.ui.staleLabel.visible
+    panel.exit()
+    write_segment(volume, segmentation, ids["Lesion"], before)
+    panel.enter()
+    assert not panel.ui.staleLabel.visible
+
+
+def test_applying_again_makes_it_current(applied):
+    panel = applied[0]
+    panel._clinicalWidgets["tumor_diameter_mm"].setText("30")
+    before = panel.ui.probabilityLabel.text
+    panel.ui.applyButton.click()
+    assert not panel.ui.staleLabel.visible
+    assert panel.ui.probabilityLabel.text != before
+
+
+# --- What goes wrong --------------------------------------------------------------------------------------------------
+
+
+def test_bad_input_is_one_line_in_the_panel_and_a_message(ready):
+    panel = ready[0]
+    panel._clinicalWidgets["tumor_diameter_mm"].setText("big")
+    panel.ui.applyButton.click()
+    (message,) = slicer.app.messages
+    assert "'big'" in message
+    assert "\n" not in message
+    assert panel.ui.statusLabel.text == message
+    assert panel.ui.statusLabel.visible
+    assert not panel.ui.resultFrame.visible
+    assert slicer.app.waiting == 0
+    panel._clinicalWidgets["tumor_diameter_mm"].setText("20")
+    panel.ui.applyButton.click()
+    assert not panel.ui.statusLabel.visible
+    assert panel.ui.resultFrame.visible
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda p, v, s, ids: p._clinicalWidgets["microcalcifications"].setCurrentIndex(0), "Microcalcifications"),
+        (lambda p, v, s, ids: slicer.vtkSlicerSegmentationsModuleLogic.ClearSegment(s, ids["Lesion"]), "empty"),
+        (lambda p, v, s, ids: v.SetSpacing(1.0, 1.0, 1.0), "pixel spacing"),
+        (lambda p, v, s, ids: v.SetAttribute(scene.KIND_ATTRIBUTE, "low_energy"), "low_energy"),
+        (lambda p, v, s, ids: setattr(p.ui.modelPathEdit, "currentPath", "/gone.json"), "cannot be read"),
+        (lambda p, v, s, ids: p.ui.engineComboBox.setCurrentIndex(1), "SlicerRadiomics extension is needed"),
+        (lambda p, v, s, ids: v.SetAndObserveImageData(None), "No image"),
+    ],
+)
+def test_every_refusal_is_one_line(ready, spoil, reason, capsys):
+    panel = ready[0]
+    spoil(*ready)
+    panel.ui.applyButton.click()
+    (message,) = slicer.app.messages
+    assert reason in message
+    assert "\n" not in message
+    assert panel.ui.statusLabel.text == message
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_an_old_result_does_not_look_current_after_a_refusal(applied):
+    panel = applied[0]
+    panel._clinicalWidgets["tumor_diameter_mm"].setText("big")
+    panel.ui.applyButton.click()
+    assert panel.ui.staleLabel.visible
+    assert not panel.ui.resultFrame.enabled
+
+
+def test_a_programming_error_is_not_swallowed(ready, monkeypatch):
+    panel = ready[0]
+
+    def fail(*args, **kwargs):
+        raise ZeroDivisionError("inside")
+
+    monkeypatch.setattr(panel.logic, "predict", fail)
+    with pytest.raises(ZeroDivisionError):
+        panel.onApply()
+    assert slicer.app.messages == ["The prediction failed.\n\ninside"]
+    assert slicer.app.waiting == 0
+
+
+def without(monkeypatch, package):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == package else find(name, *a))
+
+
+def test_missing_radiomics_says_how_to_get_it(ready, monkeypatch):
+    without(monkeypatch, "radiomics")
+    ready[0].ui.applyButton.click()
+    assert slicer.app.messages == [scene.RADIOMICS_MISSING]
+
+
+def test_without_matplotlib_all_but_the_picture_is_shown_and_nobody_is_asked_twice(ready, monkeypatch):
+    panel = ready[0]
+    without(monkeypatch, "matplotlib")
+    slicer.app.answer = False
+    panel.ui.applyButton.click()
+    assert slicer.app.questions == ["HER2 Nomogram needs matplotlib>=3.8"]
+    assert panel.ui.probabilityLabel.text.endswith("%")
+    assert panel.ui.featuresTable.rowCount == 5
+    assert "matplotlib" in panel.ui.pictureMissingLabel.text
+    assert panel.ui.pictureMissingLabel.visible
+    assert not panel.ui.nomogramLabel.visible
+    assert slicer.app.messages == []
+    panel.ui.applyButton.click()
+    assert len(slicer.app.questions) == 1
+    monkeypatch.undo()
+    panel.ui.installPlottingButton.click()
+    assert panel.ui.nomogramLabel.visible
+    assert not panel.ui.pictureMissingLabel.visible
+    assert not panel.ui.installPlottingButton.visible
+
+
+def test_before_slicer_5_11_matplotlib_is_asked_for_and_installed_by_hand(ready, monkeypatch):
+    panel = ready[0]
+    find, installed = importlib.util.find_spec, []
+    there = {"slicer.packaging": False, "matplotlib": False}
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: find(name, *a) if there.get(name, True) else None)
+    monkeypatch.setattr(
+        slicer.util, "pip_install", lambda what: installed.append(what) or there.update(matplotlib=True)
+    )
+    panel.ui.applyButton.click()
+    assert "matplotlib" in slicer.app.questions[0]
+    assert installed == ["matplotlib>=3.8"]
+    assert panel.ui.nomogramLabel.visible
+
+
+def test_nothing_is_installed_while_slicer_tests_itself(ready, monkeypatch):
+    without(monkeypatch, "matplotlib")
+    slicer.app.testing = True
+    ready[0].ui.applyButton.click()
+    assert slicer.app.questions == []
+    assert ready[0].ui.pictureMissingLabel.visible
+
+
+# --- Scene and life ---------------------------------------------------------------------------------------------------
+
+
+def test_closing_the_scene_clears_the_panel(applied):
+    panel = applied[0]
+    slicer.mrmlScene.Clear(0)
+    assert not panel.ui.resultFrame.visible
+    assert panel.ui.emptyLabel.visible
+    assert not panel.ui.applyButton.enabled
+    volume, _segmentation, ids = phantom_in_scene(slicer.mrmlScene)
+    assert panel._parameterNode.inputVolume is volume
+    assert panel._parameterNode.lesionSegmentID == ids["Lesion"]
+    assert panel.ui.applyButton.enabled
+
+
+def test_choices_are_restored_with_the_scene(ready):
+    panel, _volume, _segmentation, ids = ready
+    panel._clinicalWidgets["tumor_diameter_mm"].setText("23")
+    panel.ui.lesionSelector.setCurrentSegmentID(ids["Pectoral muscle"])
+    panel.ui.excludeSelector.setSelectedSegmentIDs([ids["Lesion"]])
+    panel.exit()
+    other = open_panel(module)
+    assert other._clinicalWidgets["tumor_diameter_mm"].text == "23"
+    assert other._clinicalWidgets["microcalcifications"].currentText == "present"
+    assert other.ui.lesionSelector.currentSegmentID() == ids["Pectoral muscle"]
+    assert list(other.ui.excludeSelector.selectedSegmentIDs()) == [ids["Lesion"]]
+    assert other.ui.modelPathEdit.currentPath == panel.ui.modelPathEdit.currentPath
+    close_panel(other)
+
+
+def test_another_segmentation_starts_without_excluded_segments(ready):
+    panel, volume, _segmentation, ids = ready
+    panel.ui.excludeSelector.setSelectedSegmentIDs([ids["Pectoral muscle"]])
+    other = scene.add_segmentation(slicer.mrmlScene, {"Mass": np.eye(640, 448, dtype=bool)}, volume, "Second reader")
+    panel.ui.lesionSelector.setCurrentNode(other)
+    node = panel._parameterNode
+    assert node.segmentation is other
+    assert node.lesionSegmentID == other.GetSegmentation().GetNthSegmentID(0)
+    assert list(node.excludeSegmentIDs) == []
+
+
+def test_removed_lesion_segment_is_not_held_on_to(ready):
+    panel, _volume, segmentation, ids = ready
+    segmentation.GetSegmentation().RemoveSegment(ids["Lesion"])
+    assert panel._parameterNode.lesionSegmentID == ids["Pectoral muscle"]
+
+
+def test_reload_forgets_the_library_modules(panel, monkeypatch):
+    import sys
+
+    names = [name for name in sys.modules if name.partition(".")[0] == "HER2NomogramLib"]
+    for name in names:  # so that they are back after the test
+        monkeypatch.setitem(sys.modules, name, sys.modules[name])
+    panel.onReload()
+    assert panel.reloaded
+    assert not any(name.startswith("HER2NomogramLib") for name in sys.modules)
