@@ -19,16 +19,19 @@ from HER2NomogramLib.errors import InputError
 from HER2NomogramLib.modelfile import default_model_path, load_model
 from HER2NomogramLib.prediction import TUMOR_DIAMETER, case_regions, predict_case
 from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
-from slicer.i18n import tr as _
-from slicer.i18n import translate
-from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
-from slicer.ScriptedLoadableModule import (
+from slicer.util import VTKObservationMixin
+
+scene.complete_slicer_core()
+
+from slicer.i18n import tr as _  # noqa: E402
+from slicer.i18n import translate  # noqa: E402
+from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper  # noqa: E402
+from slicer.ScriptedLoadableModule import (  # noqa: E402
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
     ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
-from slicer.util import VTKObservationMixin
 
 
 class HER2Nomogram(ScriptedLoadableModule):
@@ -601,7 +604,7 @@ class HER2NomogramLogic(ScriptedLoadableModuleLogic):
 
     def __init__(self):
         ScriptedLoadableModuleLogic.__init__(self)
-        self._modelOfPrediction = None
+        self._lastPrediction = (None, None, None)
 
     def getParameterNode(self):
         """Parameters of the panel, as saved with the scene."""
@@ -683,7 +686,7 @@ class HER2NomogramLogic(ScriptedLoadableModuleLogic):
         if engine == scene.SLICER_RADIOMICS:
             options["extract"] = functools.partial(scene.slicer_radiomics_row, volumeNode)
         prediction, _regions, _row = predict_case(model, mammogram, lesion, clinical or {}, exclude, **options)
-        self._modelOfPrediction = (prediction, model)
+        self._lastPrediction = (prediction, model, volumeNode.GetScene())
         return prediction
 
     def showPrediction(self, prediction, picture=True, modelPath=None):
@@ -702,7 +705,8 @@ class HER2NomogramLogic(ScriptedLoadableModuleLogic):
         dict
             ``"tableNode"`` and ``"picturePath"`` (None without a picture).
         """
-        node = scene.prediction_table(slicer.mrmlScene, prediction)
+        made, _model, mrmlScene = self._lastPrediction
+        node = scene.prediction_table(mrmlScene if made is prediction else slicer.mrmlScene, prediction)
         path = None
         if picture:
             folder = Path(tempfile.mkdtemp(prefix="HER2Nomogram-")) if picture is True else None
@@ -713,7 +717,7 @@ class HER2NomogramLogic(ScriptedLoadableModuleLogic):
         """Draw the nomogram with the case marked on it to a PNG or SVG file, so many inches wide; returns its path."""
         from HER2NomogramLib.plots import nomogram_figure, save_figure
 
-        made, model = self._modelOfPrediction or (None, None)
+        made, model, _scene = self._lastPrediction
         if made is not prediction:
             model = self.loadModel(modelPath)
         if model.name != prediction.model_name:

@@ -393,8 +393,8 @@ def test_feature_table_predicts_the_same_as_the_images(cases, extracted, tmp_pat
 
 
 def test_two_processes_predict_the_same(cases, tmp_path):
-    predict_cases(cases, make_model(), tmp_path / "one.csv")
-    predict_cases(cases, make_model(), tmp_path / "two.csv", jobs=2)
+    predict_cases(cases[:2], make_model(), tmp_path / "one.csv")
+    predict_cases(cases[:2], make_model(), tmp_path / "two.csv", jobs=2)
     assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
 
 

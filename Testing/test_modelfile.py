@@ -132,8 +132,9 @@ def test_digest_does_not_depend_on_the_layout_of_the_file(path):
     assert load_model(path) == make_model()
 
 
-def test_default_model_is_among_the_resources_of_the_module():
-    assert default_model_path().parts[-3:] == ("Resources", "Models", "demonstration.json")
+def test_model_that_is_shipped_loads_and_says_what_it_is():
+    model = load_model(default_model_path())
+    assert model.demonstration and model.notice.startswith("DEMONSTRATION MODEL")
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------------
@@ -395,6 +396,7 @@ def test_scale_that_is_not_positive(path, scale):
         {"imageType": {"LoG": {}}},
         {"unknown": {}},
         {"imageType": 3},
+        {"imageType": {"Original": 3}},
     ],
     ids=str,
 )

@@ -78,6 +78,8 @@ def _install() -> None:
 
     if str(HERE / "slicer") not in slicer.__path__:
         slicer.__path__.append(str(HERE / "slicer"))
+        for name in ("i18n", "ScriptedLoadableModule", "parameterNodeWrapper"):
+            sys.modules.pop(f"slicer.{name}", None)  # what the library puts there to run without an application
     import qt
 
     if qt.QApplication.instance() is None:
