@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ vtk = pytest.importorskip("vtk")
 pytest.importorskip("PySide6", reason="PySide6 is not installed")
 pytest.importorskip("radiomics", reason="pyradiomics is not installed")
 
-from harness import load_module, new_scene, radiomics_cli  # noqa: E402
+from harness import MODULE_FILE, load_module, new_scene, radiomics_cli  # noqa: E402
 
 module = load_module()
 from harness.samples import phantom, phantom_in_scene, small_model  # noqa: E402
@@ -229,6 +231,32 @@ def test_batch_writes_a_table_and_names_what_failed(logic, model_path, tmp_path)
     with (tmp_path / "out" / "predictions.csv").open() as file:
         (row,) = csv.DictReader(file)
     assert math.isclose(float(row["probability"]), result.done["one"].probability)
+
+
+def test_logic_works_on_slicer_core_without_harness_or_application(model_path):
+    """As the demonstration on the command line uses it."""
+    code = f"""
+import sys
+sys.path[:0] = [{str(MODULE_FILE.parent)!r}]
+from HER2Nomogram import HER2NomogramLogic
+from HER2NomogramLib import scene
+from HER2NomogramLib.mammogram import Mammogram
+from HER2NomogramLib.phantom import make_phantom
+study = make_phantom(3)
+image = Mammogram.from_array(study.pixels, study.spacing_mm, "phantom").image
+mrml = scene.new_scene()
+volume = scene.add_volume(mrml, image, "CEM")
+segmentation = scene.add_segmentation(mrml, {{"Lesion": study.lesion}}, volume, "Outlines")
+case = (volume, segmentation, segmentation.GetSegmentation().GetNthSegmentID(0))
+logic = HER2NomogramLogic()
+prediction = logic.predict(*case, {{"microcalcifications": 1}}, {str(model_path)!r})
+print(len(logic.createRegionSegments(case[1], case[2], case[0])), prediction.probability)
+print(logic.showPrediction(prediction, picture=False)["tableNode"].GetNumberOfRows())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[0::2] == ["5", "5"]
+    assert "ERR" not in done.stderr
 
 
 def test_parameter_node_keeps_what_was_chosen(mrml, logic):

@@ -311,11 +311,13 @@ def _extract_group(
             shape_mask = texture_mask if extractor.settings.get("resegmentShape") else loaded_mask
             values[name] = _as_floats(extractor.computeShape(loaded, shape_mask, box, **extractor.settings))
             prepared[name] = (texture_mask, box)
+    texture = set(settings.feature_classes) - {"shape2D", "firstorder"}
     for filtered, image_type, arguments in _filtered_images(loaded, settings, loaded_mask, extractor.settings):
         for name, (mask, box) in prepared.items():
             with _refusals(f"Region {name}, {image_type}", "check the outline and the settings"):
                 cropped, cropped_mask = imageoperations.cropToTumorMask(filtered, mask, box)
-                _check_gray_levels(cropped, cropped_mask, arguments)
+                if texture:
+                    _check_gray_levels(cropped, cropped_mask, arguments)
                 found = extractor.computeFeatures(cropped, cropped_mask, image_type, **arguments)
                 values[name].update(_as_floats(found))
     return values
@@ -327,7 +329,7 @@ def _check_gray_levels(image: sitk.Image, mask: sitk.Image, arguments: Mapping[s
         values = sitk.GetArrayViewFromImage(image)[sitk.GetArrayViewFromImage(mask) == 1]
         levels = (float(values.max()) - float(values.min())) / arguments.get("binWidth", 25)
     if levels > _MAXIMUM_GRAY_LEVELS:
-        raise ValueError(f"{levels:.3g} gray levels, at most {_MAXIMUM_GRAY_LEVELS}: binWidth too small")
+        raise ValueError(f"{levels:.3g} gray levels, possible are {_MAXIMUM_GRAY_LEVELS}: change binWidth or binCount")
 
 
 def _as_floats(found: Mapping[str, Any]) -> dict[str, float]:
@@ -376,7 +378,9 @@ def _make_extractor(settings: ExtractionSettings, source: str = "Extraction sett
         try:
             import skimage  # noqa: F401 - pyradiomics only logs a warning and leaves LBP out where it is missing
         except ImportError:
-            raise InputError("Image type LBP2D needs the package scikit-image: install it or leave LBP2D out.") from None
+            raise InputError(
+                f"{source}: image type LBP2D needs the package scikit-image: install it or leave LBP2D out."
+            ) from None
     try:
         with _quiet_pyradiomics():
             return RadiomicsFeatureExtractor(settings.to_dict())

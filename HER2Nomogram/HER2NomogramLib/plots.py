@@ -45,6 +45,7 @@ _TITLE, _LABEL, _VALUE, _TICK, _NOTICE = 10.0, 8.0, 7.5, 7.0, 6.5
 _MARGIN, _GAP = 0.12, 0.28
 _MAJOR, _MINOR, _TICK_TEXT = 0.055, 0.03, 0.075
 _TEXT_SPACE, _BESIDE = 0.07, 0.08
+_CLOSEST_TICKS = 0.025
 
 
 def nomogram_figure(
@@ -365,7 +366,10 @@ class _Nomogram:
         page.line(sorted((xs[0], xs[-1])), [self.y, self.y], gid=f"axis-{name}")
         if not predictor.levels:
             minor = nice_ticks(predictor.minimum, predictor.maximum, 25)
-            self._ticks([self._x_of_points(self.scale.points(name, value)) for value in minor], _MINOR)
+            between = [self._x_of_points(self.scale.points(name, value)) for value in minor]
+            # On the short axis of a weak predictor they would run into a bar.
+            if abs(between[1] - between[0]) > _CLOSEST_TICKS:
+                self._ticks(between, _MINOR)
         self._ticks(xs, _MAJOR)
         self._end_first_labels(xs, [_value_text(predictor, value) for value, _ in ticks])
         if self.prediction is not None:

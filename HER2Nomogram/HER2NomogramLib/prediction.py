@@ -37,7 +37,9 @@ class Prediction:
     rad_scores : dict of str to float
         By region, for every signature of the model.
     selected_features : tuple of SelectedFeature
-        Of every signature.
+        Of the signatures in the nomogram, which are those that move the probability.
+    extrapolated : bool
+        Whether a predictor lies outside of its training range: the probability is then a guess of the formula.
     radiomics_probability, clinical_probability : float
         Of the two models that the nomogram is compared with.
     warnings : tuple of str
@@ -61,6 +63,7 @@ class Prediction:
     warnings: tuple[str, ...]
     notice: str
     model_name: str
+    extrapolated: bool = False
 
     @property
     def selectedFeatures(self) -> tuple[SelectedFeature, ...]:  # noqa: N802 - the name Slicer users call it by
@@ -89,7 +92,8 @@ def predict_row(
         Where a feature or a clinical factor that the model needs is missing or unusable.
     """
     rad_scores = {region: signature.rad_score(row) for region, signature in model.signatures.items()}
-    selected = [feature for signature in model.signatures.values() for feature in signature.selected(row)]
+    regions = [p.name for p in model.nomogram.predictors if p.source == RAD_SCORE]
+    selected = [feature for region in regions for feature in model.signatures[region].selected(row)]
     factors = {p.name: p.parse(clinical.get(p.name)) for p in model.clinical_predictors}
 
     def values_for(logistic: LogisticModel) -> dict[str, float]:
@@ -98,6 +102,7 @@ def predict_row(
     values = values_for(model.nomogram)
     scale = PointsScale(model.nomogram)
     probability = model.nomogram.probability(values)
+    extrapolations = _range_warnings(model.nomogram, values)
     return Prediction(
         probability=probability,
         interval=model.nomogram.interval(values),
@@ -108,9 +113,10 @@ def predict_row(
         total_points=scale.total(values),
         rad_scores=rad_scores,
         selected_features=tuple(selected),
+        extrapolated=bool(extrapolations),
         radiomics_probability=model.radiomics.probability(values_for(model.radiomics)),
         clinical_probability=model.clinical.probability(values_for(model.clinical)),
-        warnings=tuple(dict.fromkeys((*warnings, *_range_warnings(model.nomogram, values)))),
+        warnings=tuple(dict.fromkeys((*warnings, *extrapolations))),
         notice=model.notice,
         model_name=model.name,
     )
