@@ -1,7 +1,5 @@
 """HER2 Nomogram: the module as Slicer sees it. What it computes is in HER2NomogramLib."""
 
-from __future__ import annotations
-
 import functools
 import importlib
 import importlib.util
@@ -14,24 +12,22 @@ from typing import Annotated
 
 import slicer
 import vtk
-from HER2NomogramLib import scene
-from HER2NomogramLib.errors import InputError
-from HER2NomogramLib.modelfile import default_model_path, load_model
-from HER2NomogramLib.prediction import TUMOR_DIAMETER, case_regions, predict_case
 from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
-from slicer.util import VTKObservationMixin
-
-scene.complete_slicer_core()
-
-from slicer.i18n import tr as _  # noqa: E402
-from slicer.i18n import translate  # noqa: E402
-from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper  # noqa: E402
-from slicer.ScriptedLoadableModule import (  # noqa: E402
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
+from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
     ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
+from slicer.util import VTKObservationMixin
+
+from HER2NomogramLib import scene
+from HER2NomogramLib.errors import InputError
+from HER2NomogramLib.modelfile import default_model_path, load_model
+from HER2NomogramLib.prediction import TUMOR_DIAMETER, case_regions, predict_case
 
 
 class HER2Nomogram(ScriptedLoadableModule):
@@ -42,7 +38,7 @@ class HER2Nomogram(ScriptedLoadableModule):
         self.parent.title = _("HER2 Nomogram")
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Informatics")]
         self.parent.dependencies = ["Segmentations"]
-        self.parent.contributors = ["HER2Nomogram developers"]
+        self.parent.contributors = ["HER2Nomogram contributors"]
         self.parent.helpText = _(
             "Radiomics nomogram on contrast-enhanced mammography for HER2 status. Outline the lesion in Segment Editor, "
             "choose image and segment, press Apply. Research use only, not for clinical decisions."
@@ -489,19 +485,22 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 low=self._percent(low), high=self._percent(high)
             )
         )
-        call = _("HER2-positive") if prediction.positive else _("HER2-negative")
-        side = _("reaches") if prediction.positive else _("stays below")
-        self.ui.decisionLabel.setText(
-            _("It {side} the model's cut-off of {cutoff}: called {call}.").format(
-                side=side, cutoff=self._percent(prediction.cutoff), call=call
-            )
-        )
+        self.ui.decisionLabel.setText(self._decision(prediction))
         self.ui.noticeLabel.setText(prediction.notice)
         self.ui.warningsLabel.setText("\n".join(f"⚠ {text[:1].upper()}{text[1:]}" for text in prediction.warnings))
         self.ui.warningsLabel.setVisible(bool(prediction.warnings))
         self.ui.emptyLabel.setVisible(False)
         self.ui.resultFrame.setVisible(True)
         self._showFeatures(prediction.selected_features)
+
+    def _decision(self, prediction):
+        if prediction.extrapolated:
+            return _("Not usable: this case lies outside the range that the model was trained on, see the warnings.")
+        call = _("HER2-positive") if prediction.positive else _("HER2-negative")
+        side = _("reaches") if prediction.positive else _("stays below")
+        return _("It {side} the model's cut-off of {cutoff}: called {call}.").format(
+            side=side, cutoff=self._percent(prediction.cutoff), call=call
+        )
 
     @staticmethod
     def _percent(probability):

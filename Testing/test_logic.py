@@ -238,8 +238,8 @@ def test_logic_works_on_slicer_core_without_harness_or_application(model_path):
     code = f"""
 import sys
 sys.path[:0] = [{str(MODULE_FILE.parent)!r}]
-from HER2Nomogram import HER2NomogramLogic
 from HER2NomogramLib import scene
+from HER2NomogramLib.embedded import load_logic_class
 from HER2NomogramLib.mammogram import Mammogram
 from HER2NomogramLib.phantom import make_phantom
 study = make_phantom(3)
@@ -248,7 +248,7 @@ mrml = scene.new_scene()
 volume = scene.add_volume(mrml, image, "CEM")
 segmentation = scene.add_segmentation(mrml, {{"Lesion": study.lesion}}, volume, "Outlines")
 case = (volume, segmentation, segmentation.GetSegmentation().GetNthSegmentID(0))
-logic = HER2NomogramLogic()
+logic = load_logic_class()()
 prediction = logic.predict(*case, {{"microcalcifications": 1}}, {str(model_path)!r})
 print(len(logic.createRegionSegments(case[1], case[2], case[0])), prediction.probability)
 print(logic.showPrediction(prediction, picture=False)["tableNode"].GetNumberOfRows())

@@ -156,6 +156,7 @@ def prediction_row(case_id: str, prediction: Prediction) -> dict[str, object]:
         "probability_high": prediction.interval[1],
         "cutoff": prediction.cutoff,
         "decision": "HER2-positive" if prediction.positive else "HER2-negative",
+        "extrapolated": int(prediction.extrapolated),
         "radiomics_probability": prediction.radiomics_probability,
         "clinical_probability": prediction.clinical_probability,
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import asdict
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from .batch import extract_cases, load_image, predict_cases
 from .cases import read_cases
-from .errors import InputError
+from .embedded import load_logic_class
 from .features import ExtractionSettings, default_settings_path
 from .modelfile import save_model
 from .phantom import make_cohort
@@ -56,7 +55,7 @@ def run_demo(out: str | Path, jobs: int, progress: ProgressBar, save_model_to: s
         Where the folder cannot be written, or the MRML scene is missing.
     """
     out = Path(out)
-    logic_class = _module_logic()
+    logic_class = load_logic_class()
     with progress("Making 131 synthetic studies") as step:
         cases_path = make_cohort(out / "cohort", seed=COHORT_SEED, effect=EFFECT, image_format="dicom", progress=step)
     cases = read_cases(cases_path)
@@ -82,8 +81,9 @@ def run_demo(out: str | Path, jobs: int, progress: ProgressBar, save_model_to: s
 def print_prediction(prediction: Prediction) -> None:
     """Print a prediction as the module panel shows it."""
     low, high = prediction.interval
-    side = "at or above" if prediction.positive else "below"
     print(f"  Probability of HER2-positive: {prediction.probability:.1%} (95% CI {low:.1%} to {high:.1%})")
+    side = "Outside the training range; formally " if prediction.extrapolated else ""
+    side += "at or above" if prediction.positive else "below"
     print(f"  {side.capitalize()} the cut-off of {prediction.cutoff:.1%}; {prediction.total_points:.0f} total points")
     for name, points in prediction.points.items():
         print(f"    {name:<22}{prediction.predictors[name]:>9.3f}  {points:6.1f} points")
@@ -139,23 +139,3 @@ def _write_performance(result: TrainingResult, out: Path) -> None:
             curves.append((name, fpr, tpr, auc.area, (auc.low, auc.high)))
         figure = roc_figure(curves, f"ROC, {split.replace('_', ' ')} (synthetic)", notice=result.model.notice)
         save_figure(figure, out / f"roc_{split}.png")
-
-
-def _module_logic() -> type:
-    """The logic class of the Slicer module, from the file that Slicer loads.
-
-    Raises
-    ------
-    InputError
-        Where there is no Slicer to load it with.
-    """
-    folder = str(Path(__file__).resolve().parents[1])
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
-    try:
-        from HER2Nomogram import HER2NomogramLogic
-    except ImportError as error:
-        raise InputError(
-            f"The demo runs the Slicer module, and '{error.name}' is missing: run it with 'make demo' or in Slicer."
-        ) from None
-    return HER2NomogramLogic

@@ -10,9 +10,7 @@ import hashlib
 import importlib.util
 import json
 import os
-import sys
 import tempfile
-import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,34 +45,6 @@ _OUTSIDE_LIMIT = 0.01
 # Okabe and Ito's colors, told apart by color-blind readers too: warm ones for rings, cool ones for combined regions.
 _RING_COLORS = ((0.90, 0.62, 0.00), (0.94, 0.89, 0.26), (0.84, 0.37, 0.00), (0.80, 0.47, 0.65))
 _COMBINED_COLORS = ((0.34, 0.71, 0.91), (0.00, 0.45, 0.70), (0.00, 0.62, 0.45), (0.60, 0.60, 0.60))
-
-
-# --- slicer-core ------------------------------------------------------------------------------------------------------
-
-
-def complete_slicer_core() -> None:
-    """Give slicer-core the names that a scripted module imports, so that its logic class works without Slicer.
-
-    Does nothing where there is an application.
-    """
-    if hasattr(slicer, "app"):
-        return
-    bases = ("ScriptedLoadableModule", *(f"ScriptedLoadableModule{part}" for part in ("Widget", "Logic", "Test")))
-    names = {
-        "i18n": {"tr": str, "translate": lambda context, text: text},
-        "ScriptedLoadableModule": {
-            base: type(base, (), {"__init__": lambda self, parent=None: None}) for base in bases
-        },
-        "parameterNodeWrapper": {
-            "parameterNodeWrapper": lambda cls: cls,
-            "Choice": lambda choices: None,
-            "WithinRange": lambda minimum, maximum: None,
-        },
-    }
-    for name, members in names.items():
-        module = types.ModuleType(f"slicer.{name}", "Stand-in on slicer-core, which has no application.")
-        vars(module).update(members)
-        sys.modules.setdefault(module.__name__, module)
 
 
 # --- Volumes ----------------------------------------------------------------------------------------------------------
