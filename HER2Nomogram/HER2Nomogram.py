@@ -26,7 +26,7 @@ from slicer.util import VTKObservationMixin
 
 from HER2NomogramLib import scene
 from HER2NomogramLib.errors import InputError
-from HER2NomogramLib.modelfile import default_model_path, load_model
+from HER2NomogramLib.modelfile import default_model_path, load_model, model_digest
 from HER2NomogramLib.prediction import TUMOR_DIAMETER, case_regions, predict_case
 
 
@@ -167,7 +167,9 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             ("segmentation", "vtkMRMLSegmentationNode"),
         ):
             if not getattr(self._parameterNode, name):
-                first = slicer.mrmlScene.GetFirstNodeByClass(className)
+                # Label maps are scalar volumes too, but no images.
+                nodes = slicer.util.getNodesByClass(className, slicer.mrmlScene)
+                first = next((node for node in nodes if not node.IsA("vtkMRMLLabelMapVolumeNode")), None)
                 if first:
                     setattr(self._parameterNode, name, first)
 
@@ -245,7 +247,11 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             selector.setCurrentNode(segmentation)
         if self._parameterNode.lesionSegmentID:
             self.ui.lesionSelector.setCurrentSegmentID(self._parameterNode.lesionSegmentID)
-        self.ui.excludeSelector.setSelectedSegmentIDs(list(self._parameterNode.excludeSegmentIDs))
+        # Excluded segments may have been deleted in Segment Editor.
+        excluded = [i for i in self._parameterNode.excludeSegmentIDs if self._hasSegment(segmentation, i)]
+        if excluded != list(self._parameterNode.excludeSegmentIDs):
+            self._parameterNode.excludeSegmentIDs = excluded
+        self.ui.excludeSelector.setSelectedSegmentIDs(excluded)
         # The selector may have moved on to the first segment, because the one of the scene is gone.
         segmentID = self._chosenSegmentID(segmentation)
         if segmentID != self._parameterNode.lesionSegmentID:
@@ -254,7 +260,11 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _chosenSegmentID(self, segmentation):
         # The selector goes on naming a segment when its segmentation is gone.
         segmentID = self.ui.lesionSelector.currentSegmentID() if segmentation else ""
-        return segmentID if segmentation and segmentation.GetSegmentation().GetSegment(segmentID) else ""
+        return segmentID if self._hasSegment(segmentation, segmentID) else ""
+
+    @staticmethod
+    def _hasSegment(segmentation, segmentID):
+        return bool(segmentation and segmentation.GetSegmentation().GetSegment(segmentID))
 
     def _showModel(self):
         path = self._parameterNode.modelPath
@@ -719,7 +729,7 @@ class HER2NomogramLogic(ScriptedLoadableModuleLogic):
         made, model, _scene = self._lastPrediction
         if made is not prediction:
             model = self.loadModel(modelPath)
-        if model.name != prediction.model_name:
+        if model_digest(model) != prediction.model_digest:
             raise InputError(f"The prediction was made by model '{prediction.model_name}': give its file as modelPath.")
         return save_figure(nomogram_figure(model.nomogram, prediction, model.name, width=width), path)
 

@@ -30,7 +30,9 @@ CLINICAL = {"tumor_diameter_mm": "20", "microcalcifications": "present"}
 INTRATUMORAL = Predictor("intratumoral", "rad_score", "Rad-score, intratumoral", "", -2.0, 2.0)
 RING = Predictor("peritumoral_5mm", "rad_score", "Rad-score, peritumoral 5 mm", "", -1.5, 1.5)
 DIAMETER = Predictor("tumor_diameter_mm", "clinical", "Tumor diameter", "mm", 8.0, 40.0)
-CALCIFICATIONS = Predictor("microcalcifications", "clinical", "Microcalcifications", "", 0.0, 1.0, ("absent", "present"))
+CALCIFICATIONS = Predictor(
+    "microcalcifications", "clinical", "Microcalcifications", "", 0.0, 1.0, levels=("absent", "present")
+)
 
 
 def make_logistic(predictors, coefficients, intercept=0.0, variances=None, cutoff=0.4) -> LogisticModel:

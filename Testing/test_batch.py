@@ -11,7 +11,14 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from HER2NomogramLib import batch
-from HER2NomogramLib.batch import extract_cases, load_image, predict_cases, prediction_row, software_versions
+from HER2NomogramLib.batch import (
+    extract_cases,
+    load_image,
+    partial_path,
+    predict_cases,
+    prediction_row,
+    software_versions,
+)
 from HER2NomogramLib.cases import Case, CaseImage, read_cases
 from HER2NomogramLib.errors import InputError
 from HER2NomogramLib.features import ExtractionSettings
@@ -19,7 +26,7 @@ from HER2NomogramLib.modelfile import Signature
 from HER2NomogramLib.phantom import make_cohort
 from HER2NomogramLib.prediction import predict_case, predict_row
 from HER2NomogramLib.regions import feret_diameter_mm
-from HER2NomogramLib.tables import read_features
+from HER2NomogramLib.tables import read_extraction_facts, read_features
 from models import CLINICAL, EXTRACTION, ROW, make_model
 
 SETTINGS = ExtractionSettings.from_dict(EXTRACTION)
@@ -195,7 +202,8 @@ def test_several_images_of_a_case(cases, tmp_path):
     out = tmp_path / "features.csv"
     extract_cases([case], SETTINGS, MARGINS, out, save_regions=tmp_path / "regions")
     row = read_features(out).row("phantom_0001")
-    assert row["low_energy_cc__intratumoral__original_firstorder_Mean"] != row["image__intratumoral__original_firstorder_Mean"]
+    name = "intratumoral__original_firstorder_Mean"
+    assert row[f"low_energy_cc__{name}"] != row[f"image__{name}"]
     assert list(json.loads(out.with_suffix(".json").read_text())["cases"]["phantom_0001"]) == ["image", "low_energy_cc"]
     assert (tmp_path / "regions" / "phantom_0001__low_energy_cc__combined_5mm.nrrd").is_file()
 
@@ -209,11 +217,10 @@ def test_excluded_segments_are_cut_from_the_rings(cases, extracted, tmp_path):
     image = sitk.GetImageFromArray(labels[np.newaxis])
     image.CopyInformation(sitk.ReadImage(str(files.segmentation)))
     sitk.WriteImage(image, str(tmp_path / "labels.nrrd"))
-    case = replace(
-        cases[0], images={"image": CaseImage(files.image, tmp_path / "labels.nrrd")}, segment="1", exclude_segments=("2",)
-    )
+    images = {"image": CaseImage(files.image, tmp_path / "labels.nrrd")}
+    case = replace(cases[0], images=images, segment="1", exclude_segments=("2",))
     extract_cases([case], SETTINGS, MARGINS, tmp_path / "features.csv")
-    row, whole = read_features(tmp_path / "features.csv").row("phantom_0001"), read_features(extracted[1]).row("phantom_0001")
+    row, whole = (read_features(path).row("phantom_0001") for path in (tmp_path / "features.csv", extracted[1]))
     name = "image__peritumoral_5mm__diagnostics_KeptFraction"
     assert 0.3 < row[name] < 0.7 < whole[name]
     same = "image__intratumoral__original_firstorder_Mean"
@@ -226,15 +233,16 @@ def test_saved_regions_are_label_images_on_the_grid_of_the_image(cases, extracte
     assert sorted(path.name for path in folder.iterdir()) == sorted(f"phantom_0001__image__{r}.nrrd" for r in REGIONS)
     mammogram, lesion, _ = load_image(cases[0])
     row = read_features(extracted[1]).row("phantom_0001")
+    masks = {}
     for region in REGIONS:
         label = sitk.ReadImage(str(folder / f"phantom_0001__image__{region}.nrrd"))
         assert label.GetSize() == mammogram.image.GetSize()
         for ask in ("GetSpacing", "GetOrigin", "GetDirection"):
             assert getattr(label, ask)() == pytest.approx(getattr(mammogram.image, ask)())
-        pixels = sitk.GetArrayFromImage(label)[0]
+        masks[region] = pixels = sitk.GetArrayFromImage(label)[0]
         assert set(np.unique(pixels)) == {0, 1}
         assert pixels.sum() == row[f"image__{region}__diagnostics_VoxelNum"]
-    assert np.array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(folder / "phantom_0001__image__intratumoral.nrrd")))[0], lesion)
+    assert np.array_equal(masks["intratumoral"], lesion)
 
 
 def test_regions_that_cannot_be_written_fail_the_case_and_leave_no_part(cases, tmp_path, monkeypatch):
@@ -308,6 +316,8 @@ def test_interruption_keeps_what_was_computed(cases, extracted, tmp_path, after,
     out = tmp_path / "features.csv"
     with pytest.raises(KeyboardInterrupt):
         extract_cases(cases, SETTINGS, MARGINS, out, jobs=jobs, progress=progress)
+    assert not out.exists()
+    out = partial_path(out)
     table, whole = read_features(out), read_features(extracted[1])
     assert table.case_ids == whole.case_ids[:after]
     assert np.array_equal(table.values, whole.values[:after])
@@ -335,6 +345,11 @@ def test_number_of_threads_of_itk_is_as_before(cases, tmp_path):
 # --- prediction -------------------------------------------------------------------------------------------------------
 
 
+def from_table(extracted) -> dict:
+    """Feature table and facts of an extraction, as arguments of predict_cases."""
+    return {"features": read_features(extracted[1]), "facts": read_extraction_facts(extracted[1])}
+
+
 def test_predictions_of_the_images(cases, tmp_path):
     model = make_model()
     out = tmp_path / "predictions.csv"
@@ -358,6 +373,7 @@ def test_row_of_a_prediction():
         "probability_high": prediction.interval[1],
         "cutoff": 0.4,
         "decision": "HER2-positive",
+        "extrapolated": 0,
         "radiomics_probability": prediction.radiomics_probability,
         "clinical_probability": prediction.clinical_probability,
         "rad_score_intratumoral": pytest.approx(1.1),
@@ -370,8 +386,8 @@ def test_row_of_a_prediction():
         "warnings": "first | second",
         "notice": make_model().notice,
     }
-    negative = replace(prediction, positive=False)
-    assert prediction_row("L1", negative)["decision"] == "HER2-negative"
+    other = prediction_row("L1", replace(prediction, positive=False, extrapolated=True))
+    assert (other["decision"], other["extrapolated"]) == ("not usable: unlike the training cases", 1)
 
 
 def without_warnings(rows):
@@ -383,7 +399,7 @@ def test_feature_table_predicts_the_same_as_the_images(cases, extracted, tmp_pat
     if blank is not None:
         cases = [replace(case, clinical={**case.clinical, "tumor_diameter_mm": blank}) for case in cases]
     images = predict_cases(cases, make_model(), tmp_path / "a.csv")
-    table = predict_cases(cases, make_model(), tmp_path / "b.csv", features=read_features(extracted[1]))
+    table = predict_cases(cases, make_model(), tmp_path / "b.csv", **from_table(extracted))
     assert list(images.done) == list(table.done)
     rows = rows_of(tmp_path / "a.csv"), rows_of(tmp_path / "b.csv")
     # A feature table knows nothing of the images' own warnings; all numbers are the same to the last digit.
@@ -407,8 +423,9 @@ def test_case_that_cannot_be_predicted_is_named_and_the_others_are_written(broke
 
 def test_case_that_is_not_in_the_feature_table(cases, extracted, tmp_path):
     extra = replace(cases[0], case_id="new", patient_id="new")
-    result = predict_cases([*cases, extra], make_model(), tmp_path / "p.csv", features=read_features(extracted[1]))
-    assert list(result.failed) == ["new"] and "not in the feature table" in result.failed["new"] and len(result.done) == 3
+    result = predict_cases([*cases, extra], make_model(), tmp_path / "p.csv", **from_table(extracted))
+    assert list(result.failed) == ["new"] and "not in the feature table" in result.failed["new"]
+    assert len(result.done) == 3
 
 
 def test_image_of_another_kind_fails_every_case_and_writes_nothing(cases, tmp_path):
@@ -431,10 +448,10 @@ def test_interruption_keeps_what_was_predicted(cases, extracted, tmp_path, with_
         if done == 2:
             raise KeyboardInterrupt
 
-    features = read_features(extracted[1]) if with_table else None
+    given = from_table(extracted) if with_table else {}
     with pytest.raises(KeyboardInterrupt):
-        predict_cases(cases, make_model(), tmp_path / "p.csv", features, progress=progress)
-    assert [row["case_id"] for row in rows_of(tmp_path / "p.csv")] == ["phantom_0001", "phantom_0002"]
+        predict_cases(cases, make_model(), tmp_path / "p.csv", progress=progress, **given)
+    assert [row["case_id"] for row in rows_of(tmp_path / "p.partial.csv")] == ["phantom_0001", "phantom_0002"]
 
 
 # --- patients ---------------------------------------------------------------------------------------------------------

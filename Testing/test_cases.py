@@ -218,7 +218,8 @@ def test_image_without_its_segmentation(table, columns, row, named):
 
 
 @pytest.mark.parametrize(
-    ("column", "entry"), [("her2", "2"), ("her2", "maybe"), ("her2_ihc", "4+"), ("her2_ish", "2+"), ("her2_ish", "amplified")]
+    ("column", "entry"),
+    [("her2", "2"), ("her2", "maybe"), ("her2_ihc", "4+"), ("her2_ish", "2+"), ("her2_ish", "amplified")],
 )
 def test_bad_outcome(table, column, entry):
     message = refusal(table(f"case_id,{column}\nL1,{entry}\n"))
@@ -249,12 +250,16 @@ def test_status_from_immunohistochemistry_and_ish(ihc, ish, status):
     assert found == status and (found is None) == (status is None)
 
 
-@pytest.mark.parametrize(("ihc", "score"), [("1", "1+"), ("2", "2+"), ("3", "3+"), ("0.0", "0"), ("2.0", "2+"), (" 3+ ", "3+")])
+@pytest.mark.parametrize(
+    ("ihc", "score"), [("1", "1+"), ("2", "2+"), ("3", "3+"), ("0.0", "0"), ("2.0", "2+"), (" 3+ ", "3+")]
+)
 def test_scores_that_spreadsheets_have_changed(ihc, score):
     assert her2_status("", ihc, "positive") == her2_status("", score, "positive")
 
 
-@pytest.mark.parametrize(("her2", "status"), [("1", 1), ("0", 0), ("1.0", 1), ("Positive", 1), ("negative", 0), ("+", 1), ("-", 0)])
+@pytest.mark.parametrize(
+    ("her2", "status"), [("1", 1), ("0", 0), ("1.0", 1), ("Positive", 1), ("negative", 0), ("+", 1), ("-", 0)]
+)
 def test_status_that_is_given_counts(her2, status):
     assert her2_status(her2) == status
     assert her2_status(her2, "2+", "") == status

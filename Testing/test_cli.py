@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from HER2NomogramLib import __main__ as command_line
-from HER2NomogramLib import __version__
+from HER2NomogramLib import __version__, batch, training
 from HER2NomogramLib.__main__ import main
 from HER2NomogramLib.features import ExtractionSettings
 from HER2NomogramLib.modelfile import load_model, save_model
@@ -31,7 +31,8 @@ def shared(tmp_path_factory) -> Path:
     make_cohort(folder, {"train": 2}, seed=5)
     (folder / "fast.yaml").write_text(EXTRACTION_YAML)
     save_model(make_model(), folder / "model.json")
-    assert main(["extract", f"{folder}/cases.csv", "--settings", f"{folder}/fast.yaml", "--out", f"{folder}/f.csv"]) == 0
+    arguments = ["extract", f"{folder}/cases.csv", "--settings", f"{folder}/fast.yaml", "--out", f"{folder}/f.csv"]
+    assert main(arguments) == 0
     return folder
 
 
@@ -112,7 +113,7 @@ def test_extract_with_a_broken_case(shared, tmp_path, run):
     cases, out = broken_table(shared, tmp_path / "cases.csv"), tmp_path / "features.csv"
     status, printed, error = run("extract", cases, "--out", out, "--settings", shared / "fast.yaml")
     assert status == 1 and "1 of 2 cases written" in printed
-    assert error.startswith("Case 'phantom_0001' failed: gone.nrrd")
+    assert error.startswith("Case 'phantom_0001' failed:") and "gone.nrrd' is not there" in error
     assert read_features(out).case_ids == ("phantom_0002",)
 
 
@@ -136,17 +137,19 @@ def stop_after_first(monkeypatch):
     monkeypatch.setattr(command_line, "progress_bar", bar)
 
 
-def test_interrupted_extract(shared, tmp_path, refuse, stop_after_first):
+def test_interrupted_extract(shared, tmp_path, run, stop_after_first):
     out = tmp_path / "features.csv"
-    error = refuse("extract", shared / "cases.csv", "--out", out, "--settings", shared / "fast.yaml")
-    assert error == "her2nomogram: interrupted; what had been computed is written."
-    assert read_features(out).case_ids == ("phantom_0001",)
+    status, _, error = run("extract", shared / "cases.csv", "--out", out, "--settings", shared / "fast.yaml")
+    assert status == 1 and error.startswith("her2nomogram: interrupted;") and ".partial" in error
+    assert read_features(tmp_path / "features.partial.csv").case_ids == ("phantom_0001",)
+    assert not out.exists()
 
 
 @pytest.mark.parametrize("margins", ["five", "", "5;10", "5,,10", "0.1", "5,5", "31", "nan", "-5"])
 def test_wrong_margins(shared, tmp_path, refuse, margins):
     error = refuse("extract", shared / "cases.csv", "--out", tmp_path / "f.csv", f"--margins={margins}")
-    assert "argins" in error and "mm" in error
+    assert ("--margins" in error) is (margins in ("five", "", "5;10", "5,,10"))
+    assert "widths in mm" in error or "between 0.5 and 30 mm" in error
     assert list(tmp_path.iterdir()) == []
 
 
@@ -200,18 +203,39 @@ def test_predict_uses_the_model_that_is_shipped_by_default(shared, tmp_path, ref
 def test_predict_with_a_broken_case(shared, tmp_path, run):
     cases, out = broken_table(shared, tmp_path / "cases.csv"), tmp_path / "p.csv"
     status, _, error = run("predict", cases, "--model", shared / "model.json", "--out", out)
-    assert status == 1 and error.startswith("Case 'phantom_0001' failed: gone.nrrd")
+    assert status == 1 and error.startswith("Case 'phantom_0001' failed:") and "gone.nrrd' is not there" in error
     assert [row["case_id"] for row in rows_of(out)] == ["phantom_0002"]
 
 
-def test_interrupted_predict(shared, tmp_path, refuse, stop_after_first):
-    refuse("predict", shared / "cases.csv", "--model", shared / "model.json", "--out", tmp_path / "p.csv")
-    assert [row["case_id"] for row in rows_of(tmp_path / "p.csv")] == ["phantom_0001"]
+def test_interrupted_predict(shared, tmp_path, run, stop_after_first):
+    run("predict", shared / "cases.csv", "--model", shared / "model.json", "--out", tmp_path / "p.csv")
+    assert [row["case_id"] for row in rows_of(tmp_path / "p.partial.csv")] == ["phantom_0001"]
+
+
+def test_predict_refuses_features_of_other_settings(features, tmp_path, run, refuse):
+    """Features by the same names but another number of gray levels would give another probability."""
+    model, out = tmp_path / "model.json", tmp_path / "p.csv"
+    assert run("train", features / "cases.csv", "--features", features / "features.csv", "--out", model)[0] == 0
+    other = tmp_path / "other.csv"
+    other.write_bytes((features / "features.csv").read_bytes())
+    facts = json.loads((features / "features.json").read_text())
+    facts["extraction"]["setting"]["binCount"] = 8
+    other.with_suffix(".json").write_text(json.dumps(facts))
+    error = refuse("predict", features / "cases.csv", "--model", model, "--features", other, "--out", out)
+    assert "other settings" in error and not out.exists()
+
+
+def test_train_does_not_replace_the_record_of_the_extraction(features, tmp_path, refuse):
+    error = refuse(
+        "train", features / "cases.csv", "--features", features / "features.csv", "--out", features / "features.json"
+    )
+    assert "one of the files to be read" in error
 
 
 def test_damaged_model(shared, tmp_path, refuse):
     text = (shared / "model.json").read_text()
-    for damaged, words in ((text[: len(text) // 2], "damaged"), (text.replace("0.4", "0.5", 1), "digest"), ("{}", "not a")):
+    altered = text.replace("0.4", "0.5", 1)
+    for damaged, words in ((text[: len(text) // 2], "damaged"), (altered, "digest"), ("{}", "not a")):
         (tmp_path / "m.json").write_text(damaged)
         error = refuse("predict", shared / "cases.csv", "--model", tmp_path / "m.json", "--out", tmp_path / "p.csv")
         assert words in error and "m.json" in error
@@ -283,7 +307,6 @@ def test_train_options(features, tmp_path, run):
     assert (trained.training["options"]["penalty_rule"], trained.training["options"]["random_state"]) == ("1se", 3)
 
 
-@pytest.mark.xfail(raises=ValueError, strict=True, reason="training fits a clinical model on no predictors at all")
 def test_train_without_clinical_factors(features, tmp_path, run):
     status, *_ = run(
         "train", features / "cases.csv", "--features", features / "features.csv", "--out", tmp_path / "model.json",
@@ -369,14 +392,23 @@ def test_output_never_replaces_an_input(shared, features, tmp_path, refuse, comm
     copy = tmp_path / "input"
     copy.write_bytes(Path(arguments[position]).read_bytes())
     arguments[position] = copy
-    arguments[-1] = tmp_path / "." / "input"
+    (tmp_path / "folder").mkdir()
+    arguments[-1] = tmp_path / "folder" / ".." / "input"
     before = copy.read_bytes()
     assert "one of the files to be read" in refuse(command, *arguments)
     assert copy.read_bytes() == before
 
 
 @pytest.mark.parametrize("command", ["extract", "predict", "train"])
-def test_place_that_cannot_be_written(shared, features, tmp_path, refuse, command):
+def test_place_that_cannot_be_written_is_refused_before_any_work(
+    shared, features, tmp_path, refuse, command, monkeypatch
+):
+    def fail(*_, **__):
+        raise AssertionError("worked before the place was checked")
+
+    monkeypatch.setattr(batch, "feature_row", fail)
+    monkeypatch.setattr(batch, "predict_row", fail)
+    monkeypatch.setattr(training, "train", fail)
     (tmp_path / "file").write_text("mine")
     arguments = commands(tmp_path / "file", shared, features)[command]
     assert "cannot be written" in refuse(command, *arguments)
@@ -401,7 +433,9 @@ def test_missing_package_is_named(shared, tmp_path, refuse, monkeypatch):
     assert "'tqdm' is missing" in error
 
 
-@pytest.mark.parametrize("arguments", [(), ("validte",), ("extract",), ("extract", "a.csv"), ("predict", "a", "--ouy", "b")])
+@pytest.mark.parametrize(
+    "arguments", [(), ("validte",), ("extract",), ("extract", "a.csv"), ("predict", "a", "--ouy", "b")]
+)
 def test_usage_errors_are_one_line(capsys, arguments):
     with pytest.raises(SystemExit) as stop:
         main(list(arguments))

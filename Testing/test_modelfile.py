@@ -149,7 +149,9 @@ def test_folder_in_place_of_the_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"not json", b"\xff\xfe\x00", b"[" * 100_000], ids=["empty", "cut", "text", "binary", "nested"]
+    "content",
+    [b"", b"{", b"not json", b"\xff\xfe\x00", b"[" * 100_000],
+    ids=["empty", "cut", "text", "binary", "nested"],
 )
 def test_file_that_is_not_json(path, content):
     path.write_bytes(content)
@@ -421,8 +423,8 @@ def test_spacing_range_must_be_one(path, spacing):
     "entries",
     [
         {"source": "laboratory"},
-        {"levels": ["one"]},
-        {"levels": ["a", "b", "c"]},
+        {"levels": ["one"], "minimum": 0, "maximum": 1},
+        {"levels": ["a", "b", "c"], "minimum": 0, "maximum": 1},
         {"minimum": 40},
         {"minimum": 41},
         {"levels": ["no", "yes"]},
@@ -505,7 +507,9 @@ def test_notice_says_demonstration_only_of_a_demonstration_model():
     assert make_model(demonstration=False).notice == "Research use only, not for clinical decisions."
 
 
-@pytest.mark.parametrize(("text", "number"), [("23", 23.0), (" 23.5 ", 23.5), (23, 23.0), (np.float64(2.5), 2.5), ("1e1", 10)])
+@pytest.mark.parametrize(
+    ("text", "number"), [("23", 23.0), (" 23.5 ", 23.5), (23, 23.0), (np.float64(2.5), 2.5), ("1e1", 10)]
+)
 def test_parse_number(text, number):
     assert DIAMETER.parse(text) == number
 
@@ -599,3 +603,10 @@ def test_feature_that_cannot_be_used_is_named(problem):
     row = {**{name: value for name, value in ROW.items() if name != MEAN}, **problem}
     with pytest.raises(InputError, match=f"Feature '{MEAN}'.*model needs it"):
         make_model().signatures["intratumoral"].rad_score(row)
+
+
+@pytest.mark.parametrize("value", [-5, "-0.1", 0])
+def test_impossible_lengths_are_refused(value):
+    diameter = Predictor("tumor_diameter_mm", "clinical", "Tumor diameter", "mm", 8.0, 40.0)
+    with pytest.raises(InputError, match="cannot be"):
+        diameter.parse(value)

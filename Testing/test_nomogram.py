@@ -74,6 +74,23 @@ def test_separated_classes_get_firths_finite_coefficients(factor):
     assert np.isfinite(fitted.covariance_).all()
 
 
+@pytest.mark.parametrize("positives", [1, 2])
+@pytest.mark.parametrize("n_cases", [30, 84])
+def test_rare_binary_predictor_keeps_firths_estimate(n_cases, positives):
+    """A full Newton step would saturate the few cases that carry the predictor."""
+    rng = np.random.default_rng(n_cases)
+    rare = np.zeros(n_cases)
+    rare[:positives] = 1.0
+    x = np.column_stack([rng.normal(size=n_cases), rare])
+    y = (np.arange(n_cases) % 3 == 0).astype(int)
+    y[:positives] = 1
+    fitted = LogisticNomogram().fit(x, y)
+    intercept, coef = firth_reference(x, y)
+    assert fitted.separated_
+    np.testing.assert_allclose([fitted.intercept_, *fitted.coef_], [intercept, *coef], atol=1e-5)
+    assert np.sqrt(fitted.covariance_[2, 2]) > 0.5
+
+
 def test_quasi_separation_is_noticed():
     x = np.array([[0.0]] * 10 + [[1.0]] * 6 + [[0.0]] * 4)
     y = np.array([0] * 10 + [1] * 6 + [1] * 4)

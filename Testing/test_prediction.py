@@ -13,7 +13,18 @@ from HER2NomogramLib.mammogram import Mammogram
 from HER2NomogramLib.modelfile import Predictor
 from HER2NomogramLib.phantom import make_phantom
 from HER2NomogramLib.prediction import predict_case, predict_row
-from models import CLINICAL, DIAMETER, ENTROPY, EXTRACTION, INTRATUMORAL, MEAN, RING_MEAN, ROW, make_logistic, make_model
+from models import (
+    CLINICAL,
+    DIAMETER,
+    ENTROPY,
+    EXTRACTION,
+    INTRATUMORAL,
+    MEAN,
+    RING_MEAN,
+    ROW,
+    make_logistic,
+    make_model,
+)
 
 SPACING = 0.2  # of the phantom and of the model's training images, mm
 
@@ -65,11 +76,11 @@ def test_every_number_of_a_prediction_by_hand():
     assert prediction.radiomics_probability == pytest.approx(expit(-0.5 + 1.2 * 1.1 + 0.8 * 0.3), abs=1e-14)
     assert prediction.clinical_probability == pytest.approx(expit(-2.0 + 0.06 * 20 + 0.5), abs=1e-14)
     assert (prediction.cutoff, prediction.positive) == (0.4, True)
-    assert prediction.warnings == ()
+    assert prediction.warnings == () and prediction.extrapolated is False
     assert prediction.model_name == "Test model"
 
 
-def test_selected_features_of_every_signature():
+def test_selected_features_of_the_signatures_in_the_nomogram():
     prediction = predict_row(make_model(), ROW, CLINICAL)
     found = [(f.region, f.column, f.value, f.contribution) for f in prediction.selected_features]
     assert found == [
@@ -78,6 +89,10 @@ def test_selected_features_of_every_signature():
         ("peritumoral_5mm", RING_MEAN, 4600.0, 0.5),
     ]
     assert prediction.selectedFeatures is prediction.selected_features
+    # A signature that only the radiomics model uses has a Rad-score, but its features do not move the probability.
+    alone = predict_row(make_model(nomogram=make_logistic((INTRATUMORAL, DIAMETER), (1.0, 0.05))), ROW, CLINICAL)
+    assert [f.column for f in alone.selected_features] == [MEAN, ENTROPY]
+    assert list(alone.rad_scores) == ["intratumoral", "peritumoral_5mm"]
 
 
 @pytest.mark.parametrize(("shift", "positive"), [(0.0, True), (1e-9, False)])
@@ -131,18 +146,25 @@ def test_factor_of_the_clinical_model_alone_is_needed_too():
 def test_values_outside_the_training_range_are_warned_of_with_the_earlier_warnings_in_front():
     row = {**ROW, MEAN: 9000.0}  # Rad-score 3.6
     clinical = {**CLINICAL, "tumor_diameter_mm": 52.25}
-    assert predict_row(make_model(), row, clinical, warnings=("first", "second")).warnings == (
+    prediction = predict_row(make_model(), row, clinical, warnings=("first", "second"))
+    assert prediction.extrapolated is True
+    assert prediction.warnings == (
         "first",
         "second",
         "Rad-score, intratumoral 3.6 is outside the training range (-2 to 2): extrapolated.",
         "Tumor diameter 52.2 mm is outside the training range (8 to 40): extrapolated.",
+        "1 of 3 selected features lie more than 3 standard deviations from the mean of the training cases.",
     )
 
 
 @pytest.mark.parametrize(("diameter", "warned"), [(8.0, False), (40.0, False), (7.9, True), (40.1, True)])
 def test_ends_of_the_training_range_belong_to_it(diameter, warned):
-    warnings = predict_row(make_model(), ROW, {**CLINICAL, "tumor_diameter_mm": diameter}).warnings
-    assert bool(warnings) is warned
+    prediction = predict_row(make_model(), ROW, {**CLINICAL, "tumor_diameter_mm": diameter})
+    assert bool(prediction.warnings) is warned and prediction.extrapolated is warned
+
+
+def test_other_warnings_are_no_extrapolation():
+    assert predict_row(make_model(), ROW, CLINICAL, warnings=("from the image",)).extrapolated is False
 
 
 def test_warnings_are_unique_and_keep_their_order():
@@ -168,7 +190,7 @@ def test_case_passes_image_regions_and_settings_to_the_extraction(study, mammogr
     prediction, regions, row = predict(make_model(), mammogram, study.lesion, extract=extract)
     ((image, given_regions, settings),) = asked
     assert image is mammogram and given_regions is regions and row == ROW
-    assert list(regions) == ["intratumoral", "peritumoral_5mm", "peritumoral_10mm", "combined_5mm", "combined_10mm"]
+    assert list(regions) == ["intratumoral", "peritumoral_5mm"]  # those whose Rad-scores the models use
     assert np.array_equal(regions["intratumoral"].mask, study.lesion)
     assert settings == ExtractionSettings.from_dict(EXTRACTION)
     assert prediction == predict_row(make_model(), ROW, CLINICAL)
@@ -191,7 +213,7 @@ def test_rings_leave_out_air_and_what_is_excluded(study, mammogram):
     assert (whole["peritumoral_5mm"].mask & exclude).any()
     assert np.array_equal(regions["peritumoral_5mm"].mask, whole["peritumoral_5mm"].mask & ~exclude)
     assert np.array_equal(regions["intratumoral"].mask, study.lesion)
-    assert not (whole["peritumoral_10mm"].mask & ~mammogram.breast).any()
+    assert not (whole["peritumoral_5mm"].mask & ~mammogram.breast).any()
 
 
 @pytest.mark.parametrize(

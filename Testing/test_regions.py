@@ -118,7 +118,8 @@ def test_regions_by_definition(lesion, spacing, margins, seed):
         assert ring.kept_fraction <= kept / max(least, kept) * (1 + 1e-12)
         combined = regions[f"combined_{margin:g}mm"]
         assert (combined.mask == (ring.mask | lesion)).all()
-        assert (combined.margin_mm, combined.kept_fraction) == (margin, ring.kept_fraction) == (ring.margin_mm, ring.kept_fraction)
+        assert combined.margin_mm == ring.margin_mm == margin
+        assert combined.kept_fraction == ring.kept_fraction
 
 
 @pytest.mark.parametrize("spacing", EXACT_SPACINGS)
@@ -246,6 +247,15 @@ def test_rings_stay_in_the_available_area_and_the_lesion_stays_as_drawn():
         assert ring.kept_fraction == ring.mask.sum() / whole.mask.sum()
         assert (cut[f"combined_{margin}"].mask == (ring.mask | lesion)).all()
         assert (cut[f"combined_{margin}"].mask & ~available).any()
+
+
+def test_a_lesion_that_lies_largely_outside_the_available_area_is_kept():
+    lesion = disk((80, 80), (40, 40), 10)
+    available = disk((80, 80), (40, 52), 9)
+    assert available.sum() < lesion.sum()
+    regions = make_regions(lesion, (0.25, 0.25), (2.0,), available)
+    assert (regions[INTRATUMORAL].mask == lesion).all()
+    assert not (regions["peritumoral_2mm"].mask & ~available).any()
 
 
 def test_border_and_available_area_count_together():
@@ -438,3 +448,15 @@ def test_feret_diameter_of_rectangles(mask, spacing, expected):
 
 def test_feret_diameter_of_a_disk_is_its_diameter():
     assert feret_diameter_mm(disk((500, 500), (250, 250), 200), (0.1, 0.1)) == pytest.approx(40.0, abs=0.2)
+
+
+def test_lesion_outside_the_breast_or_in_pieces_is_warned_of():
+    lesion = np.zeros((60, 60), dtype=bool)
+    lesion[10:20, 10:20] = lesion[40:50, 40:50] = True
+    breast = np.ones_like(lesion)
+    breast[:, :16] = False
+    warnings = " ".join(region_warnings(make_regions(lesion, (0.5, 0.5), (5.0,)), breast))
+    assert "70% of the lesion lies in the breast" in warnings and "2 separate pieces" in warnings
+    whole = lesion.copy()
+    whole[30:] = False
+    assert region_warnings(make_regions(whole, (0.5, 0.5), (5.0,)), np.ones_like(whole)) == ()

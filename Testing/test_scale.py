@@ -101,7 +101,7 @@ def test_widest_predictor_spans_0_to_100_points_and_none_more(model):
     scale = PointsScale(model)
     spans = []
     for predictor in model.predictors:
-        ends = sorted((scale.points(predictor.name, predictor.minimum), scale.points(predictor.name, predictor.maximum)))
+        ends = sorted(scale.points(predictor.name, value) for value in (predictor.minimum, predictor.maximum))
         assert ends[0] == 0.0 and ends[1] <= 100 + 1e-9
         spans.append(ends[1])
     assert max(spans) == pytest.approx(100.0, abs=1e-9)

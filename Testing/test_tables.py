@@ -52,7 +52,9 @@ def test_values_of_numpy_keep_every_digit(tmp_path, value):
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0"), min_size=1), min_size=1, unique=True))
+@given(
+    st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0"), min_size=1), min_size=1, unique=True)
+)
 def test_case_ids_of_any_characters_survive(names):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "features.csv"

@@ -182,7 +182,7 @@ def test_columns_with_gaps_in_training_are_not_used(cohort):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"her2": lambda c: 1}, "negative cases"),
+        ({"her2": lambda c: 1}, "negative patients"),
         ({"her2": lambda c: None}, "No case can be used"),
         ({"clinical": lambda c: {"tumor_diameter_mm": "large" if c.case_id == "case7" else "12"}}, "tumor_diameter_mm"),
         ({"clinical": lambda c: {"tumor_diameter_mm": "12"}}, "same value"),
@@ -208,3 +208,33 @@ def test_unknown_region_and_factor_are_refused(cohort):
         train(*cohort, TrainingOptions(nomogram_regions=("peritumoral_7mm",)))
     with pytest.raises(InputError, match="grade"):
         train(*cohort, TrainingOptions(clinical=("grade",)))
+
+
+def test_few_patients_with_many_lesions_are_refused(cohort):
+    cases, table, facts = cohort
+    merged = replace_cases(cases, patient_id=lambda c: f"her2-{c.her2}-{c.split}" if c.her2 else c.patient_id)
+    with pytest.raises(InputError, match="1 HER2-positive and"):
+        train(merged, table, facts)
+
+
+def test_no_clinical_factors_leave_the_prevalence(cohort, tmp_path):
+    cases, table, facts = cohort
+    result = train(cases, table, facts, TrainingOptions(clinical=()))
+    y = result.outcomes["train"]
+    np.testing.assert_allclose(result.scores["internal_test"]["clinical"], y.mean())
+    assert [p.name for p in result.model.nomogram.predictors] == ["intratumoral", "peritumoral_5mm"]
+    save_model(result.model, tmp_path / "model.json")
+    assert load_model(tmp_path / "model.json").clinical_predictors == ()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"clinical": ("her2_ish",)}, "what the model predicts"),
+        ({"clinical": ("age", "age")}, "named twice"),
+        ({"random_state": -1}, "seed"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused_before_any_work(cohort, options, message):
+    with pytest.raises(InputError, match=message):
+        train(*cohort, TrainingOptions(**options))

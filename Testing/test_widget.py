@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import os
 
@@ -497,3 +498,10 @@ def test_reload_forgets_the_library_modules(panel, monkeypatch):
     panel.onReload()
     assert panel.reloaded
     assert not any(name.startswith("HER2NomogramLib") for name in sys.modules)
+
+
+def test_extrapolated_result_is_not_called(applied):
+    panel, *_ = applied
+    panel._showPrediction(dataclasses.replace(panel._prediction, probability=0.9999, extrapolated=True))
+    assert panel.ui.probabilityLabel.text == "> 99%"
+    assert "Not usable" in panel.ui.decisionLabel.text and "HER2-positive" not in panel.ui.decisionLabel.text

@@ -30,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         print(f"her2nomogram: the package '{error.name}' is missing: run 'make install'.", file=sys.stderr)
     except KeyboardInterrupt:
-        print("her2nomogram: interrupted; what had been computed is written.", file=sys.stderr)
+        print("her2nomogram: interrupted; finished cases, if any, are in a .partial file by the output.", file=sys.stderr)
+        return SOME_FAILED
     return NOTHING_DONE
 
 
@@ -88,6 +89,8 @@ def _keep_inputs(options: argparse.Namespace) -> None:
     # A table that took many evenings to fill in must not be lost to a slip of the hand.
     given = vars(options)
     inputs = [given[name] for name in ("cases", "features", "model", "settings") if given.get(name)]
+    if given.get("features"):
+        inputs.append(Path(given["features"]).with_suffix(".json"))
     if "cases" in given and Path(options.out).resolve() in [Path(path).resolve() for path in inputs]:
         raise InputError(f"--out '{options.out}' is one of the files to be read: give another name.")
 
@@ -116,8 +119,8 @@ def _train(options: argparse.Namespace) -> int:
     from .cases import read_cases
     from .files import check_writable
     from .modelfile import save_model
-    from .tables import read_features
-    from .training import TrainingOptions, performance_table, read_extraction_facts, train
+    from .tables import read_extraction_facts, read_features
+    from .training import TrainingOptions, performance_table, train
 
     check_writable(options.out)
     chosen = TrainingOptions(
@@ -142,14 +145,18 @@ def _predict(options: argparse.Namespace) -> int:
     from .batch import predict_cases
     from .cases import read_cases
     from .modelfile import default_model_path, load_model
-    from .tables import read_features
+    from .tables import read_extraction_facts, read_features
 
     model = load_model(options.model or default_model_path())
     cases = read_cases(options.cases)
     features = read_features(options.features) if options.features else None
+    facts = read_extraction_facts(options.features) if options.features else None
     with progress_bar("Predicting") as progress:
-        result = predict_cases(cases, model, options.out, features, options.jobs, progress)
+        result = predict_cases(cases, model, options.out, features, facts, options.jobs, progress)
     print(f"{model.name}: {model.notice}")
+    warned = sum(1 for prediction in result.done.values() if prediction.warnings)
+    extrapolated = sum(1 for prediction in result.done.values() if prediction.extrapolated)
+    print(f"{warned} cases have warnings (column 'warnings'), {extrapolated} are unlike the training cases: not usable")
     return _report(result, options.out)
 
 
@@ -182,11 +189,10 @@ def _margins(text: str) -> tuple[float, ...]:
     from .regions import check_margins
 
     try:
-        return check_margins(float(part) for part in text.split(","))
-    except ValueError as error:
-        if isinstance(error, InputError):
-            raise
+        widths = [float(part) for part in text.split(",")]
+    except ValueError:
         raise InputError(f"--margins '{text}': give widths in mm separated by commas, such as 5,10.") from None
+    return check_margins(widths)
 
 
 def _jobs(text: str) -> int:

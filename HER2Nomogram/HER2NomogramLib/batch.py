@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -15,7 +15,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from . import __version__
-from .cases import Case
+from .cases import Case, is_blank
 from .errors import InputError
 from .features import ExtractionSettings, feature_row
 from .files import atomic_path, check_writable, write_text_atomically
@@ -25,12 +25,13 @@ from .prediction import (
     TUMOR_DIAMETER,
     Prediction,
     case_regions,
+    check_image,
     diameter_warnings,
-    lacks_diameter,
+    image_warnings,
     predict_case,
     predict_row,
 )
-from .regions import INTRATUMORAL, Region, feret_diameter_mm, region_warnings
+from .regions import INTRATUMORAL, Region, feret_diameter_mm, margins_of, region_warnings
 from .segmentation import read_segment, read_segments
 from .tables import FeatureTable, write_features, write_rows
 
@@ -107,15 +108,13 @@ def extract_cases(
     check_writable(described)
     if save_regions is not None:
         check_writable(Path(save_regions) / "region.nrrd")
+    def write(path: Path) -> None:
+        write_features(path, [(case_id, features.row) for case_id, features in result.done.items()])
+        write_text_atomically(path.with_suffix(".json"), _describe(result, settings, margins_mm))
+
     result = BatchResult()
-    try:
-        for case, outcome in _run(_extract_case, cases, (settings, tuple(margins_mm), save_regions), jobs, progress):
-            _sort_in(result, case, outcome)
-    finally:
-        if result.done:
-            write_features(out, [(case_id, features.row) for case_id, features in result.done.items()])
-            write_text_atomically(described, _describe(result, settings, margins_mm))
-    _raise_if_nothing(result)
+    arguments = (settings, tuple(margins_mm), save_regions)
+    _collect(result, _run(_extract_case, cases, arguments, jobs, progress), write, Path(out))
     return result
 
 
@@ -124,27 +123,44 @@ def predict_cases(
     model: Model,
     out: str | Path,
     features: FeatureTable | None = None,
+    facts: Mapping[str, Any] | None = None,
     jobs: int = 1,
     progress: Progress | None = None,
 ) -> BatchResult:
     """Predictions of all cases, written to ``predictions.csv``; from a feature table or from the images.
 
-    Parameters, behavior and errors as in :func:`extract_cases`.
+    Parameters, behavior and errors as in :func:`extract_cases`, and:
+
+    Parameters
+    ----------
+    features : FeatureTable, optional
+        Use these instead of the images.
+    facts : mapping, optional
+        Of the extraction, from :func:`.tables.read_extraction_facts`; needed with ``features``.
+
+    Raises
+    ------
+    InputError
+        Where the features were extracted with other settings than the model's.
     """
     check_writable(out)
+
+    def write(path: Path) -> None:
+        write_rows(path, [prediction_row(case_id, prediction) for case_id, prediction in result.done.items()])
+
     result = BatchResult()
-    try:
-        if features is None:
-            outcomes = _run(_predict_case, cases, (model,), jobs, progress)
-        else:
-            outcomes = _run(_predict_features, cases, (model, features), 1, progress)
-        for case, outcome in outcomes:
-            _sort_in(result, case, outcome)
-    finally:
-        if result.done:
-            write_rows(out, [prediction_row(case_id, prediction) for case_id, prediction in result.done.items()])
-    _raise_if_nothing(result)
+    if features is None:
+        outcomes = _run(_predict_case, cases, (model,), jobs, progress)
+    else:
+        _check_settings(model, facts or {})
+        outcomes = _run(_predict_features, cases, (model, features, facts), 1, progress)
+    _collect(result, outcomes, write, Path(out))
     return result
+
+
+def partial_path(out: str | Path) -> Path:
+    """Where the cases done so far go when a batch is interrupted, so that an earlier complete table stays."""
+    return Path(out).with_suffix(f".partial{Path(out).suffix}")
 
 
 def prediction_row(case_id: str, prediction: Prediction) -> dict[str, object]:
@@ -155,7 +171,7 @@ def prediction_row(case_id: str, prediction: Prediction) -> dict[str, object]:
         "probability_low": prediction.interval[0],
         "probability_high": prediction.interval[1],
         "cutoff": prediction.cutoff,
-        "decision": "HER2-positive" if prediction.positive else "HER2-negative",
+        "decision": _decision(prediction),
         "extrapolated": int(prediction.extrapolated),
         "radiomics_probability": prediction.radiomics_probability,
         "clinical_probability": prediction.clinical_probability,
@@ -179,6 +195,9 @@ def load_image(case: Case, image_name: str = "image") -> tuple[Mammogram, np.nda
     if image_name not in case.images:
         raise InputError(f"Case '{case.case_id}' has no image '{image_name}': fill in its columns in the case table.")
     files = case.images[image_name]
+    for path in (files.image, files.segmentation):
+        if not path.is_file():
+            raise InputError(f"'{path}' is not there: paths in the case table are relative to its folder, correct it.")
     mammogram = read_mammogram(files.image, case.pixel_spacing_mm)
     lesion = read_segment(files.segmentation, mammogram, case.segment, image_name=files.image.name)
     exclude = None
@@ -215,7 +234,7 @@ def _extract_case(
             "spacing_source": mammogram.spacing_source,
             "kind": mammogram.kind,
             "presentation": mammogram.presentation,
-            "warnings": [*mammogram.warnings, *region_warnings(regions)],
+            "warnings": [*mammogram.warnings, *region_warnings(regions, mammogram.breast)],
         }
         if save_regions is not None:
             _save_regions(regions, mammogram, Path(save_regions), f"{case.case_id}__{name}")
@@ -227,12 +246,50 @@ def _predict_case(case: Case, model: Model) -> Prediction:
     return predict_case(model, mammogram, lesion, case.clinical, exclude)[0]
 
 
-def _predict_features(case: Case, model: Model, features: FeatureTable) -> Prediction:
+@dataclass(frozen=True)
+class _RecordedImage:
+    """What ``features.json`` says of an image, for the checks that a model makes."""
+
+    spacing_mm: tuple[float, float]
+    kind: str | None
+    presentation: str | None
+    warnings: tuple[str, ...]
+
+
+def _predict_features(case: Case, model: Model, features: FeatureTable, facts: Mapping[str, Any]) -> Prediction:
     row = features.row(case.case_id)
+    try:
+        recorded = facts["cases"][case.case_id]["image"]
+        spacing, warnings = tuple(recorded["spacing_mm"]), tuple(recorded["warnings"])
+        image = _RecordedImage(spacing, recorded["kind"], recorded["presentation"], warnings)
+    except (KeyError, TypeError):
+        raise InputError("features.json does not describe this case: extract its features again.") from None
+    check_image(model, image)
+    warnings = image_warnings(model, image)
+    clinical = case.clinical
     measured = row.get(diameter_column())
-    if measured is None or not lacks_diameter(case.clinical):
-        return predict_row(model, row, case.clinical)
-    return predict_row(model, row, {**case.clinical, TUMOR_DIAMETER: measured}, diameter_warnings(model, measured))
+    if measured is not None and is_blank(clinical.get(TUMOR_DIAMETER)):
+        clinical = {**clinical, TUMOR_DIAMETER: measured}
+        warnings += diameter_warnings(model, measured)
+    return predict_row(model, row, clinical, warnings)
+
+
+def _check_settings(model: Model, facts: Mapping[str, Any]) -> None:
+    """Refuse features made in another way than the model's: the same name would mean another number."""
+    recorded = ExtractionSettings.from_dict(facts.get("extraction"), source="features.json")
+    missing = set(margins_of(model.used_regions)) - set(facts.get("margins_mm", ()))
+    if missing or recorded != ExtractionSettings.from_dict(model.extraction):
+        what = f"without the {missing.pop():g} mm margin" if missing else "with other settings"
+        raise InputError(
+            f"The features were extracted {what} than model '{model.name}' needs: predict from the images, or extract "
+            "again with the model's settings."
+        )
+
+
+def _decision(prediction: Prediction) -> str:
+    if prediction.extrapolated:
+        return "not usable: unlike the training cases"
+    return "HER2-positive" if prediction.positive else "HER2-negative"
 
 
 def _save_regions(regions: dict[str, Region], mammogram: Mammogram, folder: Path, stem: str) -> None:
@@ -261,8 +318,10 @@ def _run(
 def _outcomes(work: Callable, cases: Sequence[Case], arguments: tuple, jobs: int) -> Iterable[Any]:
     if jobs == 1:
         return (_guarded(work, case, arguments) for case in cases)
-    from joblib import Parallel, delayed
-
+    try:
+        from joblib import Parallel, delayed
+    except ModuleNotFoundError:
+        raise InputError("More than one process needs the package joblib: install it, or use one (jobs=1).") from None
     # Processes, because pyradiomics' C code holds the interpreter lock.
     return Parallel(n_jobs=jobs, return_as="generator")(delayed(_guarded)(work, case, arguments) for case in cases)
 
@@ -286,11 +345,22 @@ def _one_thread() -> Iterator[None]:
         sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
 
 
-def _sort_in(result: BatchResult, case: Case, outcome: Any) -> None:
-    if isinstance(outcome, InputError):
-        result.failed[case.case_id] = str(outcome)
-    else:
-        result.done[case.case_id] = outcome
+def _collect(
+    result: BatchResult, outcomes: Iterable[tuple[Case, Any]], write: Callable[[Path], None], out: Path
+) -> None:
+    """Sort outcomes into done and failed and write what is done, also where the run breaks off."""
+    path = partial_path(out)
+    try:
+        for case, outcome in outcomes:
+            if isinstance(outcome, InputError):
+                result.failed[case.case_id] = str(outcome)
+            else:
+                result.done[case.case_id] = outcome
+        path = out
+    finally:
+        if result.done:
+            write(path)
+    _raise_if_nothing(result)
 
 
 def _raise_if_nothing(result: BatchResult) -> None:

@@ -118,11 +118,14 @@ def her2_status(her2: str, ihc: str = "", ish: str = "") -> int | None:
     score = {"0+": "0", "1": "1+", "2": "2+", "3": "3+"}.get(ihc.removesuffix(".0"), ihc.removesuffix(".0"))
     if score and score not in _IHC:
         raise InputError(f"her2_ihc is '{ihc}': give 0, 1+, 2+, 3+ or nothing.")
-    if her2:
-        return int(her2 in _POSITIVE)
-    if score == "2+":
-        return int(ish in _POSITIVE) if ish else None
-    return {"3+": 1, "0": 0, "1+": 0}.get(score)
+    derived = {"3+": 1, "0": 0, "1+": 0}.get(score)
+    if score == "2+" and ish:
+        derived = int(ish in _POSITIVE)
+    if not her2:
+        return derived
+    if derived is not None and derived != int(her2 in _POSITIVE):
+        raise InputError(f"her2 is '{her2}', but her2_ihc '{ihc}' and her2_ish '{ish}' say otherwise: correct one.")
+    return int(her2 in _POSITIVE)
 
 
 def _check_columns(columns: list[str], path: Path) -> None:
@@ -145,6 +148,11 @@ def _entries(row: list[str], columns: list[str], path: Path, line: int) -> dict[
         )
     entries += [""] * (len(columns) - len(entries))
     return {name: entry for name, entry in zip(columns, entries) if name}
+
+
+def is_blank(value: object) -> bool:
+    """Whether a table entry says nothing: empty, or one of the words that programs write for a missing value."""
+    return value is None or str(value).strip().lower() in ("", "nan", "none", "na", "n/a")
 
 
 def _case_from(row: dict[str, str], path: Path, line: int) -> Case:

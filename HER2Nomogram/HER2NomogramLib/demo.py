@@ -16,8 +16,8 @@ from .phantom import make_cohort
 from .plots import case_figure, roc_figure, save_figure
 from .prediction import Prediction, case_regions
 from .regions import DEFAULT_MARGINS_MM
-from .tables import read_features, write_rows
-from .training import TrainingOptions, TrainingResult, performance_table, read_extraction_facts, train
+from .tables import read_extraction_facts, read_features, write_rows
+from .training import TrainingOptions, TrainingResult, performance_table, train
 from .validation import roc_points
 
 COHORT_SEED = 1
@@ -65,10 +65,11 @@ def run_demo(out: str | Path, jobs: int, progress: ProgressBar, save_model_to: s
     print("Training five signatures and three models ...", flush=True)
     table = read_features(out / "features.csv")
     options = TrainingOptions(name=MODEL_NAME, jobs=jobs, demonstration=True)
-    result = train(cases, table, read_extraction_facts(out / "features.csv"), options)
+    facts = read_extraction_facts(out / "features.csv")
+    result = train(cases, table, facts, options)
     for path in filter(None, (out / "model.json", save_model_to)):
         save_model(result.model, path)
-    predict_cases(cases, result.model, out / "predictions.csv", table)
+    predict_cases(cases, result.model, out / "predictions.csv", table, facts)
     _write_performance(result, out)
     print("\n" + performance_table(result))
     for message in result.messages:

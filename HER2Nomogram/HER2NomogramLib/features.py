@@ -1,9 +1,10 @@
 """Radiomics features of every region of one image, computed by pyradiomics' own feature classes.
 
-Two things differ from one run of pyradiomics' feature extractor per region. Each filtered image is made once and shared
-by all regions, which changes no value because the filters do not depend on the mask. And the Laplacian of Gaussian is
-computed in the image plane: pyradiomics skips it on a single slice, since its filter wants four pixels in every
-direction. Its names are kept (``log-sigma-1-0-mm-3D``), so that settings and tables stay exchangeable.
+Three things differ from one run of pyradiomics' feature extractor per region. Each filtered image is made once and
+shared by all regions, which changes no value because the filters do not depend on the mask. The Laplacian of Gaussian
+is computed in the image plane: pyradiomics skips it on a single slice, since its filter wants four pixels in every
+direction. Its names are kept (``log-sigma-1-0-mm-3D``), so that settings and tables stay exchangeable. And bin widths
+are always floats: with a whole number pyradiomics' gray levels overflow on bright 8 or 16-bit pixels under NumPy 2.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ _PLANE = {"force2D": True, "force2Ddimension": 0}
 # pyradiomics' C code counts the elements of matrices of gray levels squared, in four directions, in 32 bits. Above this
 # it needs 12 GB and more, or overflows and takes the whole process down.
 _MAXIMUM_GRAY_LEVELS = 20_000
+_DEFAULT_BIN_WIDTH = 25.0  # pyradiomics' own
 _MISSING = (
     "pyradiomics is missing: in Slicer open the Extensions Manager, install 'SlicerRadiomics' and restart; "
     "outside Slicer run 'make install'."
@@ -133,7 +135,8 @@ class ExtractionSettings:
             _check_settings(values, f"{source}, {where}")
         if "LoG" in image_types and not image_types["LoG"].get("sigma", sections[2].get("sigma")):
             raise InputError(f"{source}, LoG: 'sigma' is missing: give a list of widths in mm, such as [1.0, 2.0].")
-        return cls(image_types, classes, {**sections[2], **_PLANE})
+        image_types = {name: _with_float_bin_width(custom) for name, custom in image_types.items()}
+        return cls(image_types, classes, {**_with_float_bin_width(sections[2]), **_PLANE})
 
     def to_dict(self) -> dict[str, Any]:
         """The settings in pyradiomics' structure, ready for a YAML or model file."""
@@ -276,7 +279,7 @@ def _filtered_images(
     from radiomics import imageoperations
 
     for image_type, custom in settings.image_types.items():
-        arguments = {**defaults, **custom}
+        arguments = {"binWidth": _DEFAULT_BIN_WIDTH, **defaults, **custom}
         with _refusals(f"Image type {image_type}", "correct its settings or leave it out"):
             if image_type == "LoG":
                 yield from _log_images(image, arguments)
@@ -286,8 +289,8 @@ def _filtered_images(
 
 def _log_images(image: sitk.Image, arguments: dict[str, Any]) -> Iterator[tuple[sitk.Image, str, dict[str, Any]]]:
     for sigma in arguments["sigma"]:
-        needed = max(4, *(math.ceil(sigma / spacing) + 1 for spacing in image.GetSpacing()[:2]))
-        if min(image.GetSize()[:2]) < needed:
+        needed = (max(4, math.ceil(sigma / spacing) + 1) for spacing in image.GetSpacing()[:2])
+        if any(size < least for size, least in zip(image.GetSize(), needed)):
             raise InputError(f"The image is too small for a LoG of {sigma:g} mm: leave this sigma out of the settings.")
         yield laplacian_of_gaussian(image, float(sigma)), f"log-sigma-{str(sigma).replace('.', '-')}-mm-3D", arguments
 
@@ -327,7 +330,7 @@ def _check_gray_levels(image: sitk.Image, mask: sitk.Image, arguments: Mapping[s
     levels = arguments.get("binCount")
     if levels is None:
         values = sitk.GetArrayViewFromImage(image)[sitk.GetArrayViewFromImage(mask) == 1]
-        levels = (float(values.max()) - float(values.min())) / arguments.get("binWidth", 25)
+        levels = (float(values.max()) - float(values.min())) / arguments["binWidth"]
     if levels > _MAXIMUM_GRAY_LEVELS:
         raise ValueError(f"{levels:.3g} gray levels, possible are {_MAXIMUM_GRAY_LEVELS}: change binWidth or binCount")
 
@@ -370,6 +373,7 @@ def _quiet_pyradiomics() -> Iterator[None]:
 
 def _make_extractor(settings: ExtractionSettings, source: str = "Extraction settings") -> Any:
     try:
+        import radiomics  # noqa: F401 - the package before its module, which may be there without it
         from pykwalify.errors import PyKwalifyException
         from radiomics.featureextractor import RadiomicsFeatureExtractor
     except ImportError:
@@ -387,7 +391,7 @@ def _make_extractor(settings: ExtractionSettings, source: str = "Extraction sett
     except (PyKwalifyException, ValueError, TypeError) as error:
         # The validator wraps what it finds itself, pyradiomics' own checks within it raise plain errors.
         reason = _one_line(getattr(error, "msg", None) or error)
-        raise InputError(f"{source}: pyradiomics refuses them ({reason}): correct the settings.") from None
+        raise InputError(f"{source}: pyradiomics refuses a setting ({reason}): correct it.") from None
 
 
 def _mask_image(mask: np.ndarray, image: sitk.Image) -> sitk.Image:
@@ -422,6 +426,12 @@ def _check_settings(values: Mapping[str, Any], where: str) -> None:
     spacing = values.get("resampledPixelSpacing")
     if isinstance(spacing, list) and len(spacing) != 3:
         raise InputError(f"{where}: 'resampledPixelSpacing' is {spacing!r}, it must be three lengths in mm (x, y, 0).")
+
+
+def _with_float_bin_width(values: Mapping[str, Any]) -> dict[str, Any]:
+    # pyradiomics adds twice the bin width to the largest pixel. With a whole number NumPy 2 stays with the pixel's 8 or
+    # 16 bits, overflows, and the gray levels are wrong.
+    return {name: float(value) if name == "binWidth" else value for name, value in values.items()}
 
 
 def _is_number(value: object) -> bool:

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from .cases import is_blank
 from .errors import InputError
 from .files import write_text_atomically
 
@@ -139,8 +140,8 @@ class Predictor:
         InputError
             Where the value is missing, not a number, or not one of the two levels.
         """
-        text = str(value).strip() if value is not None else ""
-        if text.lower() in ("", "nan", "none"):
+        text = str(value).strip()
+        if is_blank(value):
             raise InputError(f"Clinical factor '{self.name}' ({self.label}) is missing: the model needs it.")
         if self.levels:
             choices = {name.lower(): float(number) for number, name in enumerate(self.levels)}
@@ -157,6 +158,8 @@ class Predictor:
         if not math.isfinite(number):
             wanted = f"in {self.unit}" if self.unit else "without unit"
             raise InputError(f"Clinical factor '{self.name}' is '{text}': give one number {wanted}.")
+        if number < 0 <= self.minimum or (number == 0 < self.minimum and self.unit == "mm"):
+            raise InputError(f"Clinical factor '{self.name}' is {text}: that cannot be, correct it.")
         return number
 
 
@@ -254,6 +257,12 @@ class Model:
         return tuple(self.signatures)
 
     @property
+    def used_regions(self) -> tuple[str, ...]:
+        """Regions whose Rad-scores enter the nomogram or the radiomics model: those that a case needs."""
+        names = {p.name for m in (self.nomogram, self.radiomics) for p in m.predictors if p.source == RAD_SCORE}
+        return tuple(region for region in self.signatures if region in names)
+
+    @property
     def clinical_predictors(self) -> tuple[Predictor, ...]:
         """Clinical factors that a case needs, in the order of the models."""
         found: dict[str, Predictor] = {}
@@ -331,6 +340,11 @@ def _finite(text: str) -> int | float:
     if not math.isfinite(float(text)):
         raise ValueError(f"{text} is not a finite number")
     return int(text) if text.lstrip("-").isdigit() else float(text)
+
+
+def model_digest(model: Model) -> str:
+    """Digest over everything in a model, as its file carries it: two models with the same one are the same."""
+    return _digest(_content_of(model))
 
 
 def _digest(content: Mapping[str, Any]) -> str:
@@ -499,11 +513,17 @@ def _check_consistency(model: Model, path: str) -> None:
     ExtractionSettings.from_dict(model.extraction, source=f"Model file '{path}', extraction")
     _check_images(model, path)
     made = region_names(model.margins_mm)
+    images = {signature.image for signature in model.signatures.values()}
+    if images - {"image"}:
+        raise InputError(f"Model file '{path}' uses the image '{images.pop()}': this version applies models of one image.")
     absent = [region for region in model.regions if region not in made]
     if absent:
         raise InputError(f"Model file '{path}' has a signature of '{absent[0]}', which its margins do not make.")
     for name in LOGISTIC_MODELS:
         for predictor in getattr(model, name).predictors:
+            same = [p for p in model.clinical_predictors if p.name == predictor.name and p.levels != predictor.levels]
+            if predictor.source == CLINICAL and same:
+                raise InputError(f"Model file '{path}': factor '{predictor.name}' has two sets of levels: damaged.")
             if predictor.source == RAD_SCORE and predictor.name not in model.signatures:
                 raise InputError(f"Model file '{path}': the {name} model needs the signature '{predictor.name}'.")
             if predictor.source == _OTHER_SOURCE.get(name):

@@ -80,20 +80,48 @@ class LogisticNomogram(LogOddsClassifier, BaseEstimator):
 def _newton(design: np.ndarray, y: np.ndarray, firth: bool) -> tuple[np.ndarray, np.ndarray] | None:
     """Coefficients and covariance, or None where maximum likelihood has no finite solution."""
     beta = np.zeros(design.shape[1])
-    limit = _MAX_ITERATIONS if firth else _ML_ITERATIONS
-    for _ in range(limit):
-        probability = expit(design @ beta)
-        weight = probability * (1 - probability)
-        # The pseudo-inverse serves collinear predictors: it shares their effect instead of failing.
-        covariance = np.linalg.pinv(design.T @ (design * weight[:, np.newaxis]), hermitian=True)
+    for _ in range(_MAX_ITERATIONS if firth else _ML_ITERATIONS):
+        probability, covariance, information = _moments(design, beta)
         score = y - probability
         if firth:
-            leverage = weight * np.einsum("ij,jk,ik->i", design, covariance, design)
+            leverage = probability * (1 - probability) * np.einsum("ij,jk,ik->i", design, covariance, design)
             score = score + leverage * (0.5 - probability)
         step = covariance @ (design.T @ score)
-        # Firth's steps overshoot where data separate; a bounded step keeps every probability off 0 and 1.
-        step *= min(1.0, 5.0 / max(np.abs(step).max(), 1e-300)) if firth else 1.0
+        if firth:
+            step = _halved(design, y, beta, step, _firth_likelihood(y, probability, information))
         beta = beta + step
         if np.abs(step).max() < _TOLERANCE:
             return beta, covariance
     return (beta, covariance) if firth else None
+
+
+def _moments(design: np.ndarray, beta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Probabilities, covariance and Fisher information at ``beta``."""
+    probability = expit(design @ beta)
+    information = design.T @ (design * (probability * (1 - probability))[:, np.newaxis])
+    # The pseudo-inverse serves collinear predictors: it shares their effect instead of failing.
+    return probability, np.linalg.pinv(information, hermitian=True), information
+
+
+def _firth_likelihood(y: np.ndarray, probability: np.ndarray, information: np.ndarray) -> float:
+    """Log likelihood plus half the log determinant of the information, over the directions that the data span."""
+    spectrum = np.linalg.eigvalsh(information)
+    spanned = spectrum[spectrum > spectrum.max() * 1e-12]
+    inside = np.clip(np.where(y == 1, probability, 1 - probability), 1e-300, None)
+    return float(np.log(inside).sum() + 0.5 * np.log(spanned).sum())
+
+
+def _halved(design: np.ndarray, y: np.ndarray, beta: np.ndarray, step: np.ndarray, before: float) -> np.ndarray:
+    """The step, halved until the penalized likelihood does not fall.
+
+    A full step can saturate the only case that carries a predictor; its information is then lost for good.
+    """
+    step = step * min(1.0, 5.0 / max(np.abs(step).max(), 1e-300))
+    rank = np.linalg.matrix_rank(design)
+    for _ in range(60):
+        probability, _, information = _moments(design, beta + step)
+        lost = np.linalg.matrix_rank(information, tol=1e-12 * np.abs(information).max(), hermitian=True) < rank
+        if not lost and _firth_likelihood(y, probability, information) >= before - 1e-12:
+            return step
+        step = step / 2
+    return step

@@ -620,6 +620,7 @@ def write_dicom(phantom: Phantom, path, kind: str = "recombined", convention: st
     """
     if (convention, kind) not in _IMAGE_TYPES:
         raise InputError(f"phantom: no DICOM tags for kind {kind!r}, convention {convention!r}")
+    import pydicom
     from pydicom.dataset import FileDataset, FileMetaDataset
     from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
@@ -639,7 +640,11 @@ def write_dicom(phantom: Phantom, path, kind: str = "recombined", convention: st
     _describe_study(dataset, phantom)
     _describe_acquisition(dataset, phantom, kind, convention)
     _describe_pixels(dataset, phantom)
-    dataset.save_as(str(path), enforce_file_format=True)
+    if int(pydicom.__version__.split(".")[0]) < 3:  # Slicer 5.10 has 2.4
+        dataset.is_little_endian, dataset.is_implicit_VR = True, False
+        dataset.save_as(str(path), write_like_original=False)
+    else:
+        dataset.save_as(str(path), enforce_file_format=True)
 
 
 def _describe_study(dataset, phantom: Phantom) -> None:

@@ -4,19 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
+from .cases import is_blank
 from .errors import InputError
 from .features import ExtractionSettings, feature_row
 from .mammogram import Mammogram
-from .modelfile import RAD_SCORE, LogisticModel, Model, SelectedFeature
-from .regions import Region, feret_diameter_mm, make_regions, region_warnings
+from .modelfile import RAD_SCORE, LogisticModel, Model, SelectedFeature, model_digest
+from .regions import Region, feret_diameter_mm, make_regions, margins_of, region_warnings
 from .scale import PointsScale
 
 TUMOR_DIAMETER = "tumor_diameter_mm"
 # Texture depends on the pixel size; beyond this factor a model's features mean something else.
 _SPACING_TOLERANCE = 1.25
+# Among some dozens of features one or two this far out are chance; see also the share that makes a case unusable.
+_FAR_OUT_SDS = 3.0
+_FAR_OUT_SHARE = 0.25
+
+
+class ImageFacts(Protocol):
+    """What the checks of an image need: a ``Mammogram``, or what ``features.json`` says of one."""
+
+    spacing_mm: tuple[float, float]
+    kind: str | None
+    presentation: str | None
+    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -35,18 +49,20 @@ class Prediction:
         Value and points of every predictor of the nomogram.
     total_points : float
     rad_scores : dict of str to float
-        By region, for every signature of the model.
+        By region, for every signature that the nomogram or the radiomics model uses.
     selected_features : tuple of SelectedFeature
         Of the signatures in the nomogram, which are those that move the probability.
     extrapolated : bool
-        Whether a predictor lies outside of its training range: the probability is then a guess of the formula.
+        Whether a predictor lies outside of its training range, or many features lie far from the training cases: the
+        probability is then a guess of the formula.
     radiomics_probability, clinical_probability : float
         Of the two models that the nomogram is compared with.
     warnings : tuple of str
         What should make the reader trust the number less.
     notice : str
         Sentence that every display must show.
-    model_name : str
+    model_name, model_digest : str
+        Of the model that made it.
     """
 
     probability: float
@@ -64,6 +80,7 @@ class Prediction:
     notice: str
     model_name: str
     extrapolated: bool = False
+    model_digest: str = ""
 
     @property
     def selectedFeatures(self) -> tuple[SelectedFeature, ...]:  # noqa: N802 - the name Slicer users call it by
@@ -91,7 +108,7 @@ def predict_row(
     InputError
         Where a feature or a clinical factor that the model needs is missing or unusable.
     """
-    rad_scores = {region: signature.rad_score(row) for region, signature in model.signatures.items()}
+    rad_scores = {region: model.signatures[region].rad_score(row) for region in model.used_regions}
     regions = [p.name for p in model.nomogram.predictors if p.source == RAD_SCORE]
     selected = [feature for region in regions for feature in model.signatures[region].selected(row)]
     factors = {p.name: p.parse(clinical.get(p.name)) for p in model.clinical_predictors}
@@ -102,7 +119,14 @@ def predict_row(
     values = values_for(model.nomogram)
     scale = PointsScale(model.nomogram)
     probability = model.nomogram.probability(values)
-    extrapolations = _range_warnings(model.nomogram, values)
+    outside = _range_warnings(model.nomogram, values)
+    far_out = [feature for feature in selected if abs(feature.standardized) > _FAR_OUT_SDS]
+    if far_out:
+        outside.append(
+            f"{len(far_out)} of {len(selected)} selected features lie more than {_FAR_OUT_SDS:g} standard deviations "
+            "from the mean of the training cases."
+        )
+    beyond = any(not p.minimum <= values[p.name] <= p.maximum for p in model.nomogram.predictors)
     return Prediction(
         probability=probability,
         interval=model.nomogram.interval(values),
@@ -113,12 +137,13 @@ def predict_row(
         total_points=scale.total(values),
         rad_scores=rad_scores,
         selected_features=tuple(selected),
-        extrapolated=bool(extrapolations),
+        extrapolated=beyond or len(far_out) > _FAR_OUT_SHARE * len(selected),
         radiomics_probability=model.radiomics.probability(values_for(model.radiomics)),
         clinical_probability=model.clinical.probability(values_for(model.clinical)),
-        warnings=tuple(dict.fromkeys((*warnings, *extrapolations))),
+        warnings=tuple(dict.fromkeys((*warnings, *outside))),
         notice=model.notice,
         model_name=model.name,
+        model_digest=model_digest(model),
     )
 
 
@@ -156,10 +181,11 @@ def predict_case(
         Where the image or the lesion is not what the model was made for.
     """
     check_image(model, mammogram)
-    regions = case_regions(mammogram, lesion, model.margins_mm, exclude)
-    settings = ExtractionSettings.from_dict(model.extraction)
-    row = extract(mammogram, regions, settings)
-    warnings = (*mammogram.warnings, *_spacing_warnings(model, mammogram), *region_warnings(regions))
+    needed = margins_of(model.used_regions) or model.margins_mm[:1]
+    made = case_regions(mammogram, lesion, needed, exclude)
+    regions = {name: made[name] for name in model.used_regions}
+    row = extract(mammogram, regions, ExtractionSettings.from_dict(model.extraction))
+    warnings = (*image_warnings(model, mammogram), *region_warnings(made, mammogram.breast))
     clinical, measured = with_measured_diameter(clinical, lesion, mammogram.spacing_mm)
     if measured:
         warnings += diameter_warnings(model, clinical[TUMOR_DIAMETER])
@@ -178,15 +204,9 @@ def with_measured_diameter(
     clinical: Mapping[str, object], lesion: np.ndarray, spacing_mm: tuple[float, float]
 ) -> tuple[dict[str, object], bool]:
     """Clinical factors with a blank tumor diameter measured from the lesion, and whether it was measured."""
-    if not lacks_diameter(clinical):
+    if not is_blank(clinical.get(TUMOR_DIAMETER)):
         return dict(clinical), False
     return {**clinical, TUMOR_DIAMETER: feret_diameter_mm(lesion, spacing_mm)}, True
-
-
-def lacks_diameter(clinical: Mapping[str, object]) -> bool:
-    """Whether the tumor diameter is blank, in any of the ways that tables write it."""
-    given = clinical.get(TUMOR_DIAMETER)
-    return given is None or str(given).strip().lower() in ("", "nan", "none")
 
 
 def diameter_warnings(model: Model, diameter_mm: float) -> tuple[str, ...]:
@@ -196,7 +216,7 @@ def diameter_warnings(model: Model, diameter_mm: float) -> tuple[str, ...]:
     return (f"Tumor diameter {diameter_mm:.1f} mm was measured from the segment, not given.",)
 
 
-def check_image(model: Model, mammogram: Mammogram) -> None:
+def check_image(model: Model, image: ImageFacts) -> None:
     """Refuse an image of another kind than the model's: their grey values do not compare.
 
     Raises
@@ -204,8 +224,8 @@ def check_image(model: Model, mammogram: Mammogram) -> None:
     InputError
     """
     for what, of_model, of_image in (
-        ("kind", model.kind, mammogram.kind),
-        ("presentation intent", model.presentation, mammogram.presentation),
+        ("kind", model.kind, image.kind),
+        ("presentation intent", model.presentation, image.presentation),
     ):
         if of_model and of_image and of_model != of_image:
             raise InputError(
@@ -214,9 +234,17 @@ def check_image(model: Model, mammogram: Mammogram) -> None:
             )
 
 
-def _spacing_warnings(model: Model, mammogram: Mammogram) -> tuple[str, ...]:
+def image_warnings(model: Model, image: ImageFacts) -> tuple[str, ...]:
+    """What to say of an image that the model is applied to: its own warnings, and where it differs from training."""
+    unknown = ()
+    if image.kind and model.presentation and not image.presentation:
+        unknown = (f"Nothing says whether the image is {model.presentation}, as those of the training are.",)
+    return (*image.warnings, *unknown, *_spacing_warnings(model, image))
+
+
+def _spacing_warnings(model: Model, image: ImageFacts) -> tuple[str, ...]:
     low, high = model.spacing_range_mm
-    smallest, largest = min(mammogram.spacing_mm), max(mammogram.spacing_mm)
+    smallest, largest = min(image.spacing_mm), max(image.spacing_mm)
     too_fine, too_coarse = smallest * _SPACING_TOLERANCE < low, largest > high * _SPACING_TOLERANCE
     if not (too_fine or too_coarse):
         return ()

@@ -21,6 +21,7 @@ _MARGIN_LIMITS_MM = (0.5, 30.0)
 # Below this many pixels co-occurrence and run-length matrices are a handful of counts.
 MINIMUM_PIXELS = 16
 _KEPT_FRACTION_WARNING = 0.5
+_LESION_INSIDE_WARNING = 0.9
 _BREAST_FRACTION_LIMIT = 0.95
 
 
@@ -53,7 +54,10 @@ def check_margins(margins_mm: Iterable[float]) -> tuple[float, ...]:
     InputError
         Where there is none, one is given twice or lies outside of 0.5 to 30 mm.
     """
-    margins = tuple(sorted(float(margin) for margin in margins_mm))
+    try:
+        margins = tuple(sorted(float(margin) for margin in margins_mm))
+    except (TypeError, ValueError):
+        raise InputError(f"Margins are {margins_mm!r}: give a list of widths in mm, such as [5, 10].") from None
     low, high = _MARGIN_LIMITS_MM
     # Widths that differ by less than their names show would make regions of the same name.
     names = {f"{margin:g}" for margin in margins}
@@ -67,6 +71,11 @@ def region_names(margins_mm: Iterable[float]) -> list[str]:
     """Names of the regions that these margins make, intratumoral first."""
     widths = [f"{margin:g}mm" for margin in check_margins(margins_mm)]
     return [INTRATUMORAL, *(f"peritumoral_{w}" for w in widths), *(f"combined_{w}" for w in widths)]
+
+
+def margins_of(names: Iterable[str]) -> tuple[float, ...]:
+    """Margins that make these regions, in ascending order; none for the intratumoral region alone."""
+    return tuple(sorted({float(name.split("_")[1].removesuffix("mm")) for name in names if name != INTRATUMORAL}))
 
 
 def make_regions(
@@ -119,12 +128,26 @@ def make_regions(
     return {INTRATUMORAL: Region(INTRATUMORAL, lesion, None, 1.0), **rings, **combined}
 
 
-def region_warnings(regions: Mapping[str, Region]) -> tuple[str, ...]:
-    """What a reader should know of these regions before trusting their features."""
+def region_warnings(regions: Mapping[str, Region], breast: np.ndarray | None = None) -> tuple[str, ...]:
+    """What a reader should know of these regions before trusting their features.
+
+    Parameters
+    ----------
+    regions : mapping of str to Region
+    breast : np.ndarray of bool, shape (rows, columns), optional
+        To find a lesion that was drawn in air, or on another or a flipped image.
+    """
     warnings = []
     lesion = regions[INTRATUMORAL].mask
     if _touches_border(lesion):
         warnings.append("The lesion touches the image border: its rings are cut off there.")
+    inside = 1.0 if breast is None else float((lesion & breast).sum() / lesion.sum())
+    if inside < _LESION_INSIDE_WARNING:
+        warnings.append(f"Only {inside:.0%} of the lesion lies in the breast: check that it was drawn on this image.")
+    labels = sitk.ConnectedComponent(sitk.GetImageFromArray(lesion.astype(np.uint8)), True)
+    pieces = int(sitk.GetArrayFromImage(labels).max())
+    if pieces > 1:
+        warnings.append(f"The lesion segment has {pieces} separate pieces: rings are made around all of them.")
     for region in regions.values():
         if region.name.startswith("peritumoral") and region.kept_fraction < _KEPT_FRACTION_WARNING:
             warnings.append(

@@ -7,6 +7,7 @@ always that of the node at hand.
 from __future__ import annotations
 
 import hashlib
+import functools
 import importlib.util
 import json
 import os
@@ -104,11 +105,13 @@ def _slice_of(volume_node) -> sitk.Image:
 
 
 def _facts_from_dicom(volume_node, image: sitk.Image, pixel_spacing_mm) -> dict[str, Any] | None:
+    if isinstance(pixel_spacing_mm, (list, np.ndarray)):
+        pixel_spacing_mm = tuple(float(value) for value in pixel_spacing_mm)
     path = _dicom_file(volume_node)
     if path is None:
         return None
     try:
-        read = read_mammogram(path, pixel_spacing_mm)
+        read = _read_dicom(path, path.stat().st_mtime, pixel_spacing_mm)
     except InputError as error:
         # File names of exported studies often are patient names.
         raise InputError(str(error).removeprefix(f"{path.name}: ")) from None
@@ -121,6 +124,12 @@ def _facts_from_dicom(volume_node, image: sitk.Image, pixel_spacing_mm) -> dict[
         "presentation": read.presentation,
         "warnings": read.warnings,
     }
+
+
+@functools.lru_cache(maxsize=2)
+def _read_dicom(path: Path, _modified: float, pixel_spacing_mm) -> Mammogram:
+    # The panel asks after every change of a node; the file is decoded once, until it changes.
+    return read_mammogram(path, pixel_spacing_mm)
 
 
 def _dicom_file(volume_node) -> Path | None:
@@ -167,7 +176,16 @@ def _facts_from_node(volume_node, image: sitk.Image, pixel_spacing_mm) -> dict[s
 
 
 def _given_spacing(pixel_spacing_mm) -> tuple[float, float]:
-    numbers = np.atleast_1d(np.asarray(pixel_spacing_mm, dtype=float))
+    try:
+        numbers = np.atleast_1d(np.asarray(pixel_spacing_mm, dtype=float))
+    except (TypeError, ValueError):
+        numbers = np.array([np.nan])
+    # Compared so that a NaN is refused too.
+    if not ((numbers >= MINIMUM_SPACING_MM) & (numbers <= MAXIMUM_SPACING_MM)).all():
+        raise InputError(
+            f"pixel spacing {pixel_spacing_mm!r} is not that of a mammogram; give {MINIMUM_SPACING_MM:g} to "
+            f"{MAXIMUM_SPACING_MM:g} mm"
+        )
     return float(numbers[-1]), float(numbers[0])
 
 

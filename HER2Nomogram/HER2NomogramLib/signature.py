@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, clone
@@ -89,7 +89,7 @@ class LassoSignature(LogOddsClassifier, BaseEstimator):
             raise ValueError(f"penalty_rule must be one of {PENALTY_RULES}, got {self.penalty_rule!r}")
         X, y = validate_data(self, X, y, dtype=float)
         self.classes_, y = two_classes(y)
-        folds = list(grouped_folds(y, groups, self.n_folds, self.random_state))
+        folds = grouped_folds(y, groups, self.n_folds, self.random_state)
         self.means_, self.scales_, kept = self._learn_scaling(X)
         standardized = self._standardize(X, self.means_, self.scales_, kept)
         self.penalties_ = penalty_grid(standardized, y, self.n_penalties, self.penalty_ratio)
@@ -196,7 +196,7 @@ class CrossFittedRadScores(TransformerMixin, BaseEstimator):
         X, y = self._check_training(X, y)
         blocks = self._blocks(X)
         everyone = np.arange(len(y))
-        folds = list(grouped_folds(y, groups, self.n_folds, self.random_state)) if self.cross_fit else []
+        folds = grouped_folds(y, groups, self.n_folds, self.random_state) if self.cross_fit else []
         fitted = iter(self._fit_all(X, y, groups, [everyone, *(train for train, _ in folds)]))
         self.signatures_ = {name: next(fitted) for name, _ in blocks}
         if not self.cross_fit:
@@ -247,7 +247,7 @@ class CrossFittedRadScores(TransformerMixin, BaseEstimator):
         return tags
 
 
-def grouped_folds(y: np.ndarray, groups, n_folds: int, random_state: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def grouped_folds(y: np.ndarray, groups, n_folds: int, random_state: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Stratified folds that keep each patient together, as many as the smaller class has patients at most.
 
     Parameters
@@ -260,17 +260,18 @@ def grouped_folds(y: np.ndarray, groups, n_folds: int, random_state: int) -> Ite
     Raises
     ------
     ValueError
-        Where a class has fewer than two patients.
+        Where a class has fewer than two patients, or a fold would have to learn from one class.
     """
     groups = np.arange(len(y)) if groups is None else np.asarray(groups)
     rarest = min(len(np.unique(groups[y == label])) for label in (0, 1))
     if rarest < 2:
         raise ValueError(f"cross-validation needs 2 patients of each class, the smaller class has {rarest}")
-    folds = StratifiedGroupKFold(min(n_folds, rarest), shuffle=True, random_state=random_state)
-    for train, test in folds.split(y, y, groups):
-        # With few large groups a fold can come out with one class or no case at all; it can teach or test nothing.
-        if len(np.unique(y[train])) == 2 and len(test):
-            yield train, test
+    splitter = StratifiedGroupKFold(min(n_folds, rarest), shuffle=True, random_state=random_state)
+    folds = [(train, test) for train, test in splitter.split(y, y, groups) if len(test)]
+    # With few large groups the training side of a fold can come out with one class, and teaches nothing.
+    if len(folds) < 2 or any(min(np.bincount(y[train], minlength=2)) == 0 for train, _ in folds):
+        raise ValueError("the patients are too few or too unequal for cross-validation: a fold has one class only")
+    return folds
 
 
 def _fit_signature(signature: LassoSignature, x: np.ndarray, y: np.ndarray, groups) -> LassoSignature:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -86,6 +88,25 @@ def read_features(path: str | Path) -> FeatureTable:
         raise InputError(f"Feature table '{path}' has a case or a column twice: remove one of them.")
     values = np.array([_numbers(row, header, path) for row in rows])
     return FeatureTable(case_ids, tuple(header[1:]), values)
+
+
+def read_extraction_facts(features_path: str | Path) -> dict[str, Any]:
+    """Content of the ``features.json`` beside a feature table: settings, margins, facts about every image.
+
+    Raises
+    ------
+    InputError
+        Where it is missing or damaged.
+    """
+    path = Path(features_path).with_suffix(".json")
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        facts["extraction"], facts["margins_mm"], facts["cases"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputError(
+            f"'{path}' is missing or damaged: it records the settings of '{Path(features_path).name}', extract again."
+        ) from None
+    return facts
 
 
 def _numbers(row: list[str], header: list[str], path: Path) -> list[float]:

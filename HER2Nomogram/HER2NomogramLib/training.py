@@ -10,13 +10,13 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.special import expit
 
 from .batch import diameter_column, software_versions
-from .cases import SPLITS, Case
+from .cases import SPLITS, Case, is_blank
 from .errors import InputError
 from .modelfile import CLINICAL, LOGISTIC_MODELS, RAD_SCORE, LogisticModel, Model, Predictor, Signature
 from .nomogram import LogisticNomogram
@@ -80,6 +80,7 @@ class _Cohort:
     clinical: np.ndarray
     levels: dict[str, tuple[str, ...]]
     excluded: dict[str, str]
+    measured_diameters: int
 
     def rows(self, split: str) -> np.ndarray:
         return np.flatnonzero(self.split == split)
@@ -109,25 +110,6 @@ class TrainingResult:
     messages: tuple[str, ...]
 
 
-def read_extraction_facts(features_path: str | Path) -> dict[str, Any]:
-    """Content of the ``features.json`` beside a feature table: settings, margins, facts about every image.
-
-    Raises
-    ------
-    InputError
-        Where it is missing or damaged.
-    """
-    path = Path(features_path).with_suffix(".json")
-    try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-        facts["extraction"], facts["margins_mm"], facts["cases"]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise InputError(
-            f"'{path}' is missing or damaged: it records the settings of '{Path(features_path).name}', extract again."
-        ) from None
-    return facts
-
-
 def train(
     cases: Sequence[Case], table: FeatureTable, facts: Mapping[str, Any], options: TrainingOptions | None = None
 ) -> TrainingResult:
@@ -138,7 +120,7 @@ def train(
     cases : sequence of Case
     table : FeatureTable
     facts : mapping
-        Of the extraction, from :func:`read_extraction_facts`.
+        Of the extraction, from :func:`.tables.read_extraction_facts`.
     options : TrainingOptions
 
     Raises
@@ -147,10 +129,11 @@ def train(
         Where the cohort cannot carry a model, or no signature of the nomogram selects a feature.
     """
     options = options or TrainingOptions()
+    _check_options(options)
     regions = region_names(facts["margins_mm"])
     cohort = _assemble(cases, table, regions, options)
     train_rows = cohort.rows("train")
-    _check_events(cohort.y[train_rows])
+    _check_events(cohort.y[train_rows], cohort.patients[train_rows])
     scores, rad_scores = _rad_scores(cohort, regions, options, train_rows)
     chosen, dropped = _usable_regions(options.nomogram_regions or tuple(regions[:2]), regions, scores.signatures_)
     # One matrix for all logistic models: Rad-scores of all regions, then the clinical factors.
@@ -171,10 +154,11 @@ def train(
         for split in splits
         if len(np.unique(outcomes[split])) == 2
     }
-    separated = [name for name, fit in fitted.items() if fit.estimator.separated_]
-    messages = _messages(cohort, dropped, separated, names["nomogram"], outcomes)
+    images = _training_images(cohort, facts)
+    separated = [name for name, fit in fitted.items() if fit.separated]
+    messages = _messages(cohort, dropped, separated, names["nomogram"], outcomes, images)
     logistic = {name: fit.model for name, fit in fitted.items()}
-    model = _model(cohort, facts, options, scores, logistic, performance, messages)
+    model = _model(cohort, facts, images, options, scores, logistic, performance, messages)
     return TrainingResult(model, probabilities, outcomes, performance, messages)
 
 
@@ -193,6 +177,19 @@ def _area_text(auc: AreaUnderCurve) -> str:
     return f"{auc.area:.3f} ({auc.low:.3f}-{auc.high:.3f})"
 
 
+def _check_options(options: TrainingOptions) -> None:
+    """Refuse options that would waste the training or make the outcome its own predictor."""
+    for names in (options.nomogram_regions, options.clinical):
+        repeated = [name for name in names if names.count(name) > 1]
+        if repeated:
+            raise InputError(f"'{repeated[0]}' is named twice among the predictors: name it once.")
+    outcomes = [name for name in options.clinical if name.startswith("her2")]
+    if outcomes:
+        raise InputError(f"'{outcomes[0]}' is what the model predicts, it cannot be a clinical factor: leave it out.")
+    if options.random_state < 0:
+        raise InputError(f"The seed is {options.random_state}: give zero or a positive whole number.")
+
+
 def _assemble(cases: Sequence[Case], table: FeatureTable, regions: Sequence[str], options: TrainingOptions) -> _Cohort:
     """Put features, outcomes and clinical factors of the same cases side by side."""
     wanted = tuple(f"{IMAGE}__{region}__" for region in regions)
@@ -203,10 +200,10 @@ def _assemble(cases: Sequence[Case], table: FeatureTable, regions: Sequence[str]
     ]
     if not columns:
         raise InputError("The feature table has no columns of the regions that its settings name: extract it again.")
-    levels = {name: _levels(name, [case.clinical.get(name, "") for case in cases]) for name in options.clinical}
+    levels = {name: _levels(name, {case.case_id: case.clinical.get(name, "") for case in cases}) for name in options.clinical}
     positions = {case_id: index for index, case_id in enumerate(table.case_ids)}
     diameter = diameter_column(IMAGE)
-    kept, clinical, excluded = [], [], {}
+    kept, clinical, excluded, measured_diameters = [], [], {}, 0
     for case in cases:
         row = positions.get(case.case_id)
         measured = table.row(case.case_id).get(diameter) if row is not None else None
@@ -220,6 +217,7 @@ def _assemble(cases: Sequence[Case], table: FeatureTable, regions: Sequence[str]
         else:
             kept.append((case, row))
             clinical.append(values)
+            measured_diameters += TUMOR_DIAMETER in options.clinical and is_blank(case.clinical.get(TUMOR_DIAMETER))
     if not kept:
         raise InputError(f"No case can be used for training ({next(iter(excluded.values()))}): check the case table.")
     values = table.values[[row for _, row in kept]][:, columns]
@@ -236,15 +234,16 @@ def _assemble(cases: Sequence[Case], table: FeatureTable, regions: Sequence[str]
         clinical=np.array(clinical).reshape(len(kept), len(options.clinical)),
         levels=levels,
         excluded=excluded,
+        measured_diameters=measured_diameters,
     )
 
 
-def _check_events(y: np.ndarray) -> None:
-    events, others = int((y == 1).sum()), int((y == 0).sum())
+def _check_events(y: np.ndarray, patients: np.ndarray) -> None:
+    events, others = (len(np.unique(patients[y == status])) for status in (1, 0))
     if min(events, others) < MINIMUM_EVENTS:
         raise InputError(
-            f"The training split has {events} HER2-positive and {others} negative cases: at least {MINIMUM_EVENTS} of "
-            "each are needed to choose a penalty by cross-validation."
+            f"The training split has {events} HER2-positive and {others} negative patients: at least {MINIMUM_EVENTS} "
+            "of each are needed to choose a penalty by cross-validation."
         )
 
 
@@ -272,9 +271,12 @@ def _rad_scores(
         n_jobs=options.jobs,
         random_state=options.random_state,
     )
-    cross_fitted = transformer.fit_transform(
-        cohort.features[train_rows], cohort.y[train_rows], groups=cohort.patients[train_rows]
-    )
+    try:
+        cross_fitted = transformer.fit_transform(
+            cohort.features[train_rows], cohort.y[train_rows], groups=cohort.patients[train_rows]
+        )
+    except ValueError as error:
+        raise InputError(f"The signatures cannot be trained ({error}): more patients are needed.") from None
     rad_scores = transformer.transform(cohort.features)
     rad_scores[train_rows] = cross_fitted
     return transformer, rad_scores
@@ -282,30 +284,32 @@ def _rad_scores(
 
 @dataclass(frozen=True, eq=False)
 class _Fitted:
-    """One logistic model: the estimator, its columns among all predictors, and its part of the model file."""
+    """One logistic model with its columns among all predictors."""
 
-    estimator: LogisticNomogram
-    columns: list[int]
     model: LogisticModel
+    columns: list[int]
+    separated: bool
 
     def probabilities(self, x: np.ndarray) -> np.ndarray:
-        return self.estimator.predict_proba(x[:, self.columns])[:, 1]
+        return expit(self.model.intercept + x[:, self.columns] @ np.array(self.model.coefficients, dtype=float))
 
 
 def _fit_logistic(
     x: np.ndarray, cohort: _Cohort, names: Sequence[str], options: TrainingOptions, columns: list[int]
 ) -> _Fitted:
     rows = cohort.rows("train")
-    predictors = [_predictor(name, x[rows, i], cohort.levels, options) for i, name in enumerate(names)]
-    estimator = LogisticNomogram().fit(x[rows], cohort.y[rows])
-    model = LogisticModel(
-        predictors=tuple(predictors),
-        intercept=estimator.intercept_,
-        coefficients=tuple(map(float, estimator.coef_)),
-        covariance=tuple(tuple(map(float, row)) for row in estimator.covariance_),
-        cutoff=youden_cutoff(cohort.y[rows], estimator.predict_proba(x[rows])[:, 1]),
-    )
-    return _Fitted(estimator, columns, model)
+    y = cohort.y[rows]
+    if names:
+        fitted = LogisticNomogram().fit(x[rows], y)
+        separated, intercept, coefficients = fitted.separated_, fitted.intercept_, tuple(map(float, fitted.coef_))
+        covariance = tuple(tuple(map(float, row)) for row in fitted.covariance_)
+    else:
+        # No clinical factors: their model is the prevalence.
+        separated, intercept, coefficients = False, math.log(y.mean() / (1 - y.mean())), ()
+        covariance = ((1 / (len(y) * y.mean() * (1 - y.mean())),),)
+    predictors = tuple(_predictor(name, x[rows, i], cohort.levels, options) for i, name in enumerate(names))
+    cutoff = youden_cutoff(y, expit(intercept + x[rows] @ np.array(coefficients, dtype=float)))
+    return _Fitted(LogisticModel(predictors, intercept, coefficients, covariance, cutoff), columns, separated)
 
 
 def _usable_regions(
@@ -361,17 +365,14 @@ def _signatures(cohort: _Cohort, scores: CrossFittedRadScores) -> dict[str, Sign
 def _model(
     cohort: _Cohort,
     facts: Mapping[str, Any],
+    images: Sequence[Mapping[str, Any]],
     options: TrainingOptions,
     scores: CrossFittedRadScores,
     logistic: Mapping[str, LogisticModel],
     performance: Mapping[str, Mapping[str, AreaUnderCurve]],
     messages: Sequence[str],
 ) -> Model:
-    trained = [cohort.case_ids[i] for i in cohort.rows("train")]
-    images = [facts["cases"][case_id][IMAGE] for case_id in trained if case_id in facts["cases"]]
     spacings = [value for image in images for value in image["spacing_mm"]]
-    if not spacings:
-        raise InputError("features.json does not describe the training cases: extract their features again.")
     recorded = {k: v for k, v in asdict(options).items() if k not in ("jobs", "name", "demonstration")}
     training = {
         "options": json.loads(json.dumps(recorded)),
@@ -400,6 +401,15 @@ def _model(
     )
 
 
+def _training_images(cohort: _Cohort, facts: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What ``features.json`` says of the images of the training cases."""
+    trained = [cohort.case_ids[i] for i in cohort.rows("train")]
+    missing = [case_id for case_id in trained if IMAGE not in facts["cases"].get(case_id, {})]
+    if missing:
+        raise InputError(f"features.json does not describe case '{missing[0]}': extract its features again.")
+    return [facts["cases"][case_id][IMAGE] for case_id in trained]
+
+
 def _only_one(images: Sequence[Mapping[str, Any]], fact: str) -> str | None:
     found = sorted({image.get(fact) for image in images if image.get(fact)})
     if len(found) > 1:
@@ -415,12 +425,19 @@ def _messages(
     separated: Sequence[str],
     predictors: Sequence[str],
     outcomes: Mapping[str, np.ndarray],
+    images: Sequence[Mapping[str, Any]],
 ) -> tuple[str, ...]:
     messages = []
     reasons = sorted(set(cohort.excluded.values()))
     for reason in reasons:
         count = sum(1 for value in cohort.excluded.values() if value == reason)
         messages.append(f"{count} case{'s' if count > 1 else ''} left out: {reason}.")
+    if cohort.measured_diameters:
+        count = cohort.measured_diameters
+        messages.append(f"The tumor diameter of {count} case{'s' if count > 1 else ''} was measured from the segment.")
+    unknown = sum(1 for image in images if not image.get("kind"))
+    if unknown:
+        messages.append(f"{unknown} training images do not say whether they are recombined or low-energy.")
     messages += [f"The signature of {region} selects no feature and is left out of the nomogram." for region in dropped]
     messages += [f"The {name} model separates the training cases: fitted with Firth's method." for name in separated]
     events = int(min(outcomes["train"].sum(), (1 - outcomes["train"]).sum()))
@@ -433,19 +450,24 @@ def _messages(
     return tuple(messages)
 
 
-def _levels(name: str, texts: Sequence[str]) -> tuple[str, ...]:
-    """Names of 0 and 1 of a binary factor, empty for a numeric one."""
-    given = {text.strip().lower() for text in texts if text.strip()}
-    if not given and name != TUMOR_DIAMETER:
+def _levels(name: str, texts: Mapping[str, str]) -> tuple[str, ...]:
+    """Names of 0 and 1 of a binary factor, empty for a numeric one; ``texts`` are its entries by case."""
+    given = {case_id: text.strip().lower() for case_id, text in texts.items() if not is_blank(text)}
+    words = set(given.values())
+    if not words and name != TUMOR_DIAMETER:
         raise InputError(f"Clinical factor '{name}' has no value in the case table: fill in the column or leave it out.")
-    if given <= {"0", "1", "0.0", "1.0"} and given:
+    if words and words <= {"0", "1", "0.0", "1.0"}:
         return ("0", "1")
-    if all(_is_number(text) for text in given):
+    if all(map(_is_number, words)):
         return ()
     for pair in _KNOWN_LEVELS:
-        if given <= set(pair):
+        if words <= set(pair):
             return pair
-    raise InputError(f"Clinical factor '{name}' is neither numeric nor yes/no ({', '.join(sorted(given)[:4])} ...).")
+    case_id, text = next((case_id, text) for case_id, text in given.items() if not _is_number(text))
+    raise InputError(
+        f"Clinical factor '{name}', case '{case_id}': '{text}' is no number. Give plain numbers without a unit, or two "
+        f"levels as in {' or '.join('/'.join(pair) for pair in _KNOWN_LEVELS[:3])}."
+    )
 
 
 def _clinical_values(
@@ -455,9 +477,9 @@ def _clinical_values(
     values = []
     for name in names:
         text = case.clinical.get(name, "").strip().lower()
-        if not text and name == TUMOR_DIAMETER and measured_diameter is not None:
+        if is_blank(text) and name == TUMOR_DIAMETER and measured_diameter is not None:
             values.append(measured_diameter)
-        elif not text:
+        elif is_blank(text):
             return [], name
         elif levels[name] and not _is_number(text):
             values.append(float(levels[name].index(text)))

@@ -46,7 +46,9 @@ def roc_auc(y: np.ndarray, score: np.ndarray, level: float = 0.95) -> AreaUnderC
     # Each placement is the share of the other class that a case is ranked rightly against, ties counting half.
     right = (positive[:, None] > negative).astype(float) + 0.5 * (positive[:, None] == negative)
     area = float(right.mean())
-    variance = sum(v.var(ddof=1) / len(v) for v in (right.mean(axis=1), right.mean(axis=0)) if len(v) > 1)
+    # One case of a class says nothing about how its class varies: no variance, as where the classes separate.
+    placements = (right.mean(axis=1), right.mean(axis=0))
+    variance = sum(v.var(ddof=1) / len(v) for v in placements) if min(m, n) > 1 else 0.0
     tail = (1 - level) / 2
     if variance == 0 or not 0 < area < 1:
         bound = tail ** (1 / min(m, n))
