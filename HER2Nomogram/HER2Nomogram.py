@@ -495,6 +495,9 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 low=self._percent(low), high=self._percent(high)
             )
         )
+        self.ui.intervalLabel.setToolTip(
+            _("From the nomogram's coefficients alone. The selection of features adds uncertainty that is not in it.")
+        )
         self.ui.decisionLabel.setText(self._decision(prediction))
         self.ui.noticeLabel.setText(prediction.notice)
         self.ui.warningsLabel.setText("\n".join(f"⚠ {text[:1].upper()}{text[1:]}" for text in prediction.warnings))

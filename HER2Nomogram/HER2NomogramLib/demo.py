@@ -21,7 +21,7 @@ from .training import TrainingOptions, TrainingResult, performance_table, train
 from .validation import roc_points
 
 COHORT_SEED = 1
-# A little stronger than the phantoms' default, so that 84 training cases show every predictor of the nomogram at work.
+# A little stronger than the phantoms' default, so that 84 training cases show both Rad-scores at work.
 EFFECT = 1.2
 UNSEEN_SEED = 2026
 UNSEEN_SIZES = {"prospective_test": 2}
@@ -127,16 +127,18 @@ def _unseen_case(logic_class: type, out: Path) -> Prediction:
 
 def _write_performance(result: TrainingResult, out: Path) -> None:
     """AUC of every model on every split as a table, and ROC curves of the test splits."""
-    rows = [
-        {"split": split, "model": name, "n": len(result.outcomes[split]), "auc": a.area, "low": a.low, "high": a.high}
-        for split, models in result.performance.items()
-        for name, a in models.items()
-    ]
+    rows = []
+    for split, models in result.performance.items():
+        counts = {"n": len(result.outcomes[split]), "her2_positive": int(result.outcomes[split].sum())}
+        rows += [{"split": split, "model": name, **counts, **asdict(area)} for name, area in models.items()]
     write_rows(out / "performance.csv", rows)
     for split in result.performance:
         curves = []
         for name, auc in result.performance[split].items():
             fpr, tpr, _ = roc_points(result.outcomes[split], result.scores[split][name])
             curves.append((name, fpr, tpr, auc.area, (auc.low, auc.high)))
-        figure = roc_figure(curves, f"ROC, {split.replace('_', ' ')} (synthetic)", notice=result.model.notice)
+        y = result.outcomes[split]
+        title = f"ROC, {split.replace('_', ' ')}: {len(y)} synthetic cases, {int(y.sum())} HER2-positive"
+        optimism = "Cross-fitted Rad-scores, but coefficients of the same cases: optimistic. " if split == "train" else ""
+        figure = roc_figure(curves, title, notice=optimism + result.model.notice)
         save_figure(figure, out / f"roc_{split}.png")

@@ -23,9 +23,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         Where the folder cannot be made or written to, or a folder or device has this name.
     """
     path = Path(path)
-    _check_replaceable(path)
+    check_writable(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         suffix = "".join(path.suffixes[-2:])
         handle, name = tempfile.mkstemp(prefix=".partial-", suffix=suffix, dir=path.parent)
         os.close(handle)
@@ -54,19 +53,15 @@ def check_writable(path: str | Path) -> None:
         Where the folder cannot be made or written to, or a folder or device has this name.
     """
     path = Path(path)
-    _check_replaceable(path)
+    # A folder could not be replaced when the work is done; a device such as /dev/null could, which is worse.
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise InputError(f"'{path}' cannot be written (it is no file): give the name of a file.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent):
             pass
     except OSError as error:
         raise _not_writable(path, error) from None
-
-
-def _check_replaceable(path: Path) -> None:
-    # A folder could not be replaced when the work is done; a device such as /dev/null could, which is worse.
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise InputError(f"'{path}' cannot be written (it is no file): give the name of a file.")
 
 
 def _not_writable(path: Path, error: OSError) -> InputError:

@@ -340,11 +340,6 @@ class _Nomogram:
         widest = max(self.page.text_width(label, _LABEL) for label in labels)
         self.label_width = min(widest + 0.02, 0.27 * width)
         self.left, self.right = _MARGIN + self.label_width + _GAP, width - 0.3
-        # The total is linear in the log odds; two numbers take a probability to its place on the total's axis.
-        spans = [abs(c) * (p.maximum - p.minimum) for p, c in zip(logistic.predictors, logistic.coefficients)]
-        lowest = {p.name: p.minimum for p in logistic.predictors}
-        self._unit = math.fsum(spans) / self.scale.max_total
-        self._base = logistic.linear_predictor(lowest) - self._unit * self.scale.total(lowest)
 
     def title(self, text: str) -> None:
         """Bold lines at the top."""
@@ -422,8 +417,7 @@ class _Nomogram:
         # An interval may round to 0 or 1, which lie beyond the end of any axis.
         if not 0.0 < probability < 1.0:
             return -math.inf if probability <= 0.0 else math.inf
-        log_odds = math.log(probability) - math.log1p(-probability)
-        return self._x_of_total((log_odds - self._base) / self._unit)
+        return self._x_of_total(self.scale.total_of_probability(probability))
 
     def _start_row(self, label: str, above: float | None = None, below: float = 0.21, note: str = "") -> None:
         """Write the label of a row, centered on its axis, and make room above and below the axis."""

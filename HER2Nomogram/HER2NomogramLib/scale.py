@@ -61,6 +61,10 @@ class PointsScale:
         """Probability that belongs to total points."""
         return expit(self._base + total * self._unit)
 
+    def total_of_probability(self, probability: float) -> float:
+        """Total points at which a probability, between 0 and 1, is reached."""
+        return (math.log(probability) - math.log1p(-probability) - self._base) / self._unit
+
     def axis(self, name: str) -> list[tuple[float, float]]:
         """Ticks of one predictor's axis as (value, points), inside the training range, its two ends included."""
         predictor = self._predictors[name]
@@ -69,7 +73,7 @@ class PointsScale:
 
     def probability_axis(self) -> list[tuple[float, float]]:
         """Ticks of the probability axis as (probability, total points), within the attainable totals."""
-        ticks = [(p, (math.log(p / (1 - p)) - self._base) / self._unit) for p in _PROBABILITIES]
+        ticks = [(p, self.total_of_probability(p)) for p in _PROBABILITIES]
         return [(p, total) for p, total in ticks if 0 <= total <= self.max_total]
 
 
