@@ -13,11 +13,12 @@ import time
 
 import numpy as np
 import SimpleITK as sitk
+from radiomics.featureextractor import RadiomicsFeatureExtractor
+
 from HER2NomogramLib.features import ExtractionSettings, default_settings_path, extract_regions
 from HER2NomogramLib.mammogram import Mammogram
 from HER2NomogramLib.phantom import PhantomParameters, make_phantom
 from HER2NomogramLib.prediction import case_regions
-from radiomics.featureextractor import RadiomicsFeatureExtractor
 
 
 def main() -> None:

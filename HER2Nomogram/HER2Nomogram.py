@@ -40,8 +40,8 @@ class HER2Nomogram(ScriptedLoadableModule):
         self.parent.dependencies = ["Segmentations"]
         self.parent.contributors = ["HER2Nomogram contributors"]
         self.parent.helpText = _(
-            "Radiomics nomogram on contrast-enhanced mammography for HER2 status. Outline the lesion in Segment Editor, "
-            "choose image and segment, press Apply. Research use only, not for clinical decisions."
+            "Radiomics nomogram on contrast-enhanced mammography for HER2 status. Outline the lesion in Segment "
+            "Editor, choose image and segment, press Apply. Research use only, not for clinical decisions."
         )
         self.parent.acknowledgementText = _("Features are computed by pyradiomics, from the SlicerRadiomics extension.")
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from models import CLINICAL, EXTRACTION, ROW, make_model
+
 from HER2NomogramLib import batch
 from HER2NomogramLib.batch import (
     extract_cases,
@@ -27,7 +29,6 @@ from HER2NomogramLib.phantom import make_cohort
 from HER2NomogramLib.prediction import predict_case, predict_row
 from HER2NomogramLib.regions import feret_diameter_mm
 from HER2NomogramLib.tables import read_extraction_facts, read_features
-from models import CLINICAL, EXTRACTION, ROW, make_model
 
 SETTINGS = ExtractionSettings.from_dict(EXTRACTION)
 MARGINS = (5.0, 10.0)

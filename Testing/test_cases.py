@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from HER2NomogramLib.cases import SPLITS, CaseImage, her2_status, read_cases
 from HER2NomogramLib.errors import InputError
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from models import EXTRACTION, EXTRACTION_YAML, make_model
+
 from HER2NomogramLib import __main__ as command_line
 from HER2NomogramLib import __version__, batch, training
 from HER2NomogramLib.__main__ import main
@@ -19,7 +21,6 @@ from HER2NomogramLib.features import ExtractionSettings
 from HER2NomogramLib.modelfile import load_model, save_model
 from HER2NomogramLib.phantom import make_cohort
 from HER2NomogramLib.tables import read_features, write_features
-from models import EXTRACTION, EXTRACTION_YAML, make_model
 
 MODULE_DIRECTORY = Path(command_line.__file__).parents[1]
 
@@ -259,7 +260,9 @@ def features(tmp_path_factory) -> Path:
             values = rng.normal(size=3) + np.array([1.5, 0.0, 0.0]) * her2
             rows[-1][1][f"image__{region}__diagnostics_VoxelNum"] = 500.0
             rows[-1][1].update({f"image__{region}__original_firstorder_{n}": v for n, v in zip(names, values)})
-        facts[case_id] = {"image": {"spacing_mm": [0.1, 0.1], "kind": "recombined", "presentation": None, "warnings": []}}
+        facts[case_id] = {
+            "image": {"spacing_mm": [0.1, 0.1], "kind": "recombined", "presentation": None, "warnings": []}
+        }
         status = "positive" if her2 else "negative"
         split = "train" if number < 66 else "internal_test"
         cases.append(f"{case_id},{split},2+,{status},{rng.integers(30, 80)},{('no', 'yes')[rng.integers(2)]}")

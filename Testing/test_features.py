@@ -14,6 +14,7 @@ import pytest
 import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from HER2NomogramLib.errors import InputError
 from HER2NomogramLib.features import (
     FEATURE_CLASSES,

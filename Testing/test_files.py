@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from HER2NomogramLib.errors import InputError
 from HER2NomogramLib.files import atomic_path, check_writable, write_text_atomically
 

@@ -6,9 +6,10 @@ import csv
 
 import numpy as np
 import pytest
-from HER2NomogramLib.lasso import deviance, logistic_lasso_path, penalty_grid
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
+
+from HER2NomogramLib.lasso import deviance, logistic_lasso_path, penalty_grid
 
 
 def correlated_data(n_cases=84, n_features=300, seed=0):

@@ -19,6 +19,8 @@ pytest.importorskip("radiomics", reason="pyradiomics is not installed")
 from harness import MODULE_FILE, load_module, new_scene, radiomics_cli  # noqa: E402
 
 module = load_module()
+from vtk.util.numpy_support import numpy_to_vtk  # noqa: E402
+
 from harness.samples import phantom, phantom_in_scene, small_model  # noqa: E402
 from HER2NomogramLib import scene  # noqa: E402
 from HER2NomogramLib.errors import InputError  # noqa: E402
@@ -26,7 +28,6 @@ from HER2NomogramLib.mammogram import read_mammogram  # noqa: E402
 from HER2NomogramLib.modelfile import default_model_path, load_model  # noqa: E402
 from HER2NomogramLib.prediction import predict_case  # noqa: E402
 from HER2NomogramLib.segmentation import read_segment  # noqa: E402
-from vtk.util.numpy_support import numpy_to_vtk  # noqa: E402
 
 CLINICAL = {"tumor_diameter_mm": 21, "microcalcifications": "present"}
 

@@ -12,6 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from models import CALCIFICATIONS, DIAMETER, ENTROPY, INTRATUMORAL, MEAN, ROW, make_logistic, make_model
+
 from HER2NomogramLib.errors import InputError
 from HER2NomogramLib.modelfile import (
     LogisticModel,
@@ -22,9 +26,6 @@ from HER2NomogramLib.modelfile import (
     load_model,
     save_model,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from models import CALCIFICATIONS, DIAMETER, ENTROPY, INTRATUMORAL, MEAN, ROW, make_logistic, make_model
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 

@@ -6,8 +6,9 @@ import csv
 
 import numpy as np
 import pytest
-from HER2NomogramLib.nomogram import LogisticNomogram
 from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from HER2NomogramLib.nomogram import LogisticNomogram
 
 
 @parametrize_with_checks([LogisticNomogram(), LogisticNomogram(method="firth")])
@@ -102,7 +103,9 @@ def test_collinear_predictors_share_their_effect():
     x, y = cases()
     alone = LogisticNomogram().fit(x[:, :1], y)
     doubled = LogisticNomogram().fit(np.repeat(x[:, :1], 2, axis=1), y)
-    np.testing.assert_allclose(doubled.decision_function(np.repeat(x[:, :1], 2, axis=1)), alone.decision_function(x[:, :1]))
+    np.testing.assert_allclose(
+        doubled.decision_function(np.repeat(x[:, :1], 2, axis=1)), alone.decision_function(x[:, :1])
+    )
 
 
 def test_unknown_method_is_refused():

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+
 from HER2NomogramLib import phantom as module
 from HER2NomogramLib.errors import InputError
 from HER2NomogramLib.phantom import (

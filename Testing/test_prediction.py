@@ -7,12 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from HER2NomogramLib.errors import InputError
-from HER2NomogramLib.features import ExtractionSettings, feature_row
-from HER2NomogramLib.mammogram import Mammogram
-from HER2NomogramLib.modelfile import Predictor
-from HER2NomogramLib.phantom import make_phantom
-from HER2NomogramLib.prediction import predict_case, predict_row
 from models import (
     CLINICAL,
     DIAMETER,
@@ -25,6 +19,13 @@ from models import (
     make_logistic,
     make_model,
 )
+
+from HER2NomogramLib.errors import InputError
+from HER2NomogramLib.features import ExtractionSettings, feature_row
+from HER2NomogramLib.mammogram import Mammogram
+from HER2NomogramLib.modelfile import Predictor
+from HER2NomogramLib.phantom import make_phantom
+from HER2NomogramLib.prediction import predict_case, predict_row
 
 SPACING = 0.2  # of the phantom and of the model's training images, mm
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+
 from HER2NomogramLib.errors import InputError
 from HER2NomogramLib.regions import (
     INTRATUMORAL,

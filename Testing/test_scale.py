@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 
 import pytest
-from HER2NomogramLib.errors import InputError
-from HER2NomogramLib.modelfile import LogisticModel, Predictor
-from HER2NomogramLib.scale import PointsScale, nice_ticks
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from models import CALCIFICATIONS, DIAMETER, INTRATUMORAL, RING, make_logistic, make_model
+
+from HER2NomogramLib.errors import InputError
+from HER2NomogramLib.modelfile import LogisticModel, Predictor
+from HER2NomogramLib.scale import PointsScale, nice_ticks
 
 SCALE = PointsScale(make_model().nomogram)
 

@@ -15,6 +15,8 @@ pytest.importorskip("PySide6", reason="PySide6 is not installed")
 from harness import load_module, new_scene, radiomics_cli  # noqa: E402
 
 load_module()
+from vtk.util.numpy_support import numpy_to_vtk  # noqa: E402
+
 from harness.samples import EXTRACTION, phantom_in_scene  # noqa: E402
 from HER2NomogramLib import scene  # noqa: E402
 from HER2NomogramLib.errors import InputError  # noqa: E402
@@ -23,7 +25,6 @@ from HER2NomogramLib.mammogram import Mammogram  # noqa: E402
 from HER2NomogramLib.phantom import make_phantom, write_dicom  # noqa: E402
 from HER2NomogramLib.prediction import case_regions  # noqa: E402
 from HER2NomogramLib.regions import INTRATUMORAL, Region, make_regions  # noqa: E402
-from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy  # noqa: E402
 
 ROWS, COLUMNS = 90, 70
 
@@ -318,60 +319,6 @@ def test_missing_and_empty_segments_are_named(mrml):
         scene.segment_mask(node, "", volume)
     with pytest.raises(InputError, match="No segmentation"):
         scene.segment_mask(None, "", volume)
-
-
-# --- Regions: the same as Segment Editor's Margin effect --------------------------------------------------------------
-
-
-def margin_effect(lesion, spacing, outer_mm):
-    """What Segment Editor's Margin effect makes of a segment, without the segment itself."""
-    try:
-        from slicer import vtkITKImageMargin
-    except ImportError:
-        from vtkITK import vtkITKImageMargin
-    rows, columns = lesion.shape
-    data = vtk.vtkImageData()
-    data.SetDimensions(columns, rows, 1)
-    data.SetSpacing(*spacing, 1.0)
-    data.GetPointData().SetScalars(numpy_to_vtk(lesion.astype(np.uint8).ravel(), deep=True))
-    margin = vtkITKImageMargin()
-    margin.SetInputData(data)
-    margin.CalculateMarginInMMOn()
-    margin.SetOuterMarginMM(outer_mm)
-    margin.Update()
-    grown = vtk_to_numpy(margin.GetOutput().GetPointData().GetScalars()).reshape(rows, columns) > 0
-    return grown & ~lesion
-
-
-def blob(seed, shape=(150, 130)):
-    noise = sitk.GetImageFromArray(np.random.default_rng(seed).normal(size=shape))
-    smooth = sitk.GetArrayFromImage(sitk.SmoothingRecursiveGaussian(noise, 5.0))
-    inside = disk(75, 65, 45, shape)
-    return (smooth > np.quantile(smooth[inside], 0.8)) & inside
-
-
-LESIONS = {
-    "disk": disk(75, 65, 20, (150, 130)),
-    "square": np.pad(np.ones((30, 20), bool), ((60, 60), (55, 55))),
-    "two parts": disk(60, 50, 8, (150, 130)) | disk(95, 90, 5, (150, 130)),
-    "ring": disk(75, 65, 20, (150, 130)) & ~disk(75, 65, 12, (150, 130)),
-    "at the border": disk(2, 65, 15, (150, 130)),
-    "blob": blob(5),
-    "narrow": np.pad(np.ones((40, 2), bool), ((55, 55), (64, 64))),
-}
-
-
-@pytest.mark.parametrize("spacing", [(0.1, 0.1), (0.0941, 0.0941), (0.2, 0.3), (0.35, 0.14), (0.25, 0.25)])
-@pytest.mark.parametrize("shape", LESIONS)
-def test_rings_are_those_of_the_margin_effect(shape, spacing):
-    lesion = LESIONS[shape]
-    margins = (0.5, 1.0, 2.5, 5.0, 10.0)
-    regions = make_regions(lesion, spacing, margins)
-    for margin in margins:
-        ring = margin_effect(lesion, spacing, margin)
-        assert ring.any()
-        assert (regions[f"peritumoral_{margin:g}mm"].mask == ring).all(), margin
-        assert (regions[f"combined_{margin:g}mm"].mask == (ring | lesion)).all(), margin
 
 
 # --- Regions out ------------------------------------------------------------------------------------------------------

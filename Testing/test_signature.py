@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from HER2NomogramLib.signature import CrossFittedRadScores, LassoSignature, grouped_folds
 from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
+
+from HER2NomogramLib.signature import CrossFittedRadScores, LassoSignature, grouped_folds
 
 # Training cases get scores of signatures that never saw them, so on those cases the two differ on purpose.
 CROSS_FITTING = "fit_transform is cross-fitted, as in scikit-learn's TargetEncoder"

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from HER2NomogramLib.errors import InputError
-from HER2NomogramLib.tables import FeatureTable, read_features, write_features, write_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from HER2NomogramLib.errors import InputError
+from HER2NomogramLib.tables import FeatureTable, read_features, write_features, write_rows
 
 A, B = "image__intratumoral__original_firstorder_Mean", "image__peritumoral_5mm__original_glcm_Contrast"
 

@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+
 from HER2NomogramLib.cases import Case
 from HER2NomogramLib.errors import InputError
 from HER2NomogramLib.modelfile import load_model, save_model
@@ -88,7 +89,10 @@ def test_model_records_what_it_was_made_from(result):
     assert model.kind == "recombined" and model.presentation == "FOR PRESENTATION"
     assert model.spacing_range_mm == (0.1, 0.1)
     assert model.training["cases"]["train"]["n"] == SIZES["train"]
-    assert model.training["auc"]["internal_test"]["nomogram"]["area"] == result.performance["internal_test"]["nomogram"].area
+    assert (
+        model.training["auc"]["internal_test"]["nomogram"]["area"]
+        == result.performance["internal_test"]["nomogram"].area
+    )
     assert [p.name for p in model.nomogram.predictors] == ["intratumoral", "peritumoral_5mm", "tumor_diameter_mm"]
     assert [p.name for p in model.clinical.predictors] == ["tumor_diameter_mm"]
     assert "scikit-learn" in model.software and not model.demonstration
@@ -158,7 +162,9 @@ def test_blank_diameter_is_the_measured_one(cohort, result):
 
 def test_binary_factor_in_words(cohort):
     cases, table, facts = cohort
-    words = replace_cases(cases, clinical=lambda c: {"microcalcifications": "present" if c.her2 or c.case_id[-1] == "1" else "absent"})
+    words = replace_cases(
+        cases, clinical=lambda c: {"microcalcifications": "present" if c.her2 or c.case_id[-1] == "1" else "absent"}
+    )
     result = train(words, table, facts, TrainingOptions(clinical=("microcalcifications",)))
     predictor = result.model.clinical.predictors[0]
     assert predictor.levels == ("absent", "present") and result.model.clinical.coefficients[0] > 0

@@ -6,10 +6,11 @@ import math
 
 import numpy as np
 import pytest
-from HER2NomogramLib.errors import InputError
-from HER2NomogramLib.validation import roc_auc, roc_points, youden_cutoff
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from HER2NomogramLib.errors import InputError
+from HER2NomogramLib.validation import roc_auc, roc_points, youden_cutoff
 
 Z = 1.959963984540054
 

@@ -30,7 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         print(f"her2nomogram: the package '{error.name}' is missing: run 'make install'.", file=sys.stderr)
     except KeyboardInterrupt:
-        print("her2nomogram: interrupted; finished cases, if any, are in a .partial file by the output.", file=sys.stderr)
+        print(
+            "her2nomogram: interrupted; finished cases, if any, are in a .partial file by the output.", file=sys.stderr
+        )
         return SOME_FAILED
     return NOTHING_DONE
 

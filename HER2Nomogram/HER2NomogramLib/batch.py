@@ -108,6 +108,7 @@ def extract_cases(
     check_writable(described)
     if save_regions is not None:
         check_writable(Path(save_regions) / "region.nrrd")
+
     def write(path: Path) -> None:
         write_features(path, [(case_id, features.row) for case_id, features in result.done.items()])
         write_text_atomically(path.with_suffix(".json"), _describe(result, settings, margins_mm))

@@ -139,6 +139,8 @@ def _write_performance(result: TrainingResult, out: Path) -> None:
             curves.append((name, fpr, tpr, auc.area, (auc.low, auc.high)))
         y = result.outcomes[split]
         title = f"ROC, {split.replace('_', ' ')}: {len(y)} synthetic cases, {int(y.sum())} HER2-positive"
-        optimism = "Cross-fitted Rad-scores, but coefficients of the same cases: optimistic. " if split == "train" else ""
+        optimism = (
+            "Cross-fitted Rad-scores, but coefficients of the same cases: optimistic. " if split == "train" else ""
+        )
         figure = roc_figure(curves, title, notice=optimism + result.model.notice)
         save_figure(figure, out / f"roc_{split}.png")

@@ -220,7 +220,7 @@ def _check_gray(channels: np.ndarray) -> None:
     """Refuse color. JPEG's conversion to YCbCr and back may leave gray channels a level or two apart."""
     tolerance = 2 if channels.dtype == np.uint8 else 0
     colors = channels[..., : 3 if channels.shape[-1] > 2 else 1]
-    alpha = channels[..., colors.shape[-1]:]
+    alpha = channels[..., colors.shape[-1] :]
     spread = colors.max(axis=-1) - colors.min(axis=-1)
     if channels.shape[-1] > 4 or spread.max() > tolerance or (alpha.size and alpha.min() != alpha.max()):
         raise InputError("is a color image; use the gray mammogram itself, without color or annotations")
@@ -248,7 +248,7 @@ def check_file(path: Path) -> None:
 def _nifti_is_cut(path: Path) -> bool:
     """Whether a NIfTI file holds fewer bytes than its header announces."""
     try:
-        with path.open("rb") as raw, (gzip.open(raw) if path.suffix.lower() == ".gz" else raw) as file:
+        with path.open("rb") as raw, gzip.open(raw) if path.suffix.lower() == ".gz" else raw as file:
             head = file.read(348)
             length = len(head)
             while block := file.read(1 << 22):

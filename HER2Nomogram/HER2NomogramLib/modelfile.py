@@ -515,7 +515,9 @@ def _check_consistency(model: Model, path: str) -> None:
     made = region_names(model.margins_mm)
     images = {signature.image for signature in model.signatures.values()}
     if images - {"image"}:
-        raise InputError(f"Model file '{path}' uses the image '{images.pop()}': this version applies models of one image.")
+        raise InputError(
+            f"Model file '{path}' uses the image '{images.pop()}': this version applies models of one image."
+        )
     absent = [region for region in model.regions if region not in made]
     if absent:
         raise InputError(f"Model file '{path}' has a signature of '{absent[0]}', which its margins do not make.")

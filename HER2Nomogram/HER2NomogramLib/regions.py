@@ -191,9 +191,7 @@ def _squared_distance(lesion: np.ndarray, spacing_mm: tuple[float, float]) -> np
     return sitk.GetArrayFromImage(distance)
 
 
-def _squared_distance_beyond_border(
-    lesion: np.ndarray, spacing_mm: tuple[float, float], reach_mm: float
-) -> np.ndarray:
+def _squared_distance_beyond_border(lesion: np.ndarray, spacing_mm: tuple[float, float], reach_mm: float) -> np.ndarray:
     """Squared distances in mm2 of the pixels that there would be beyond the image border, as far as the reach.
 
     They tell how much of a ring the border cuts off.

@@ -6,8 +6,8 @@ always that of the node at hand.
 
 from __future__ import annotations
 
-import hashlib
 import functools
+import hashlib
 import importlib.util
 import json
 import os

@@ -21,7 +21,7 @@ from .errors import InputError
 from .modelfile import CLINICAL, LOGISTIC_MODELS, RAD_SCORE, LogisticModel, Model, Predictor, Signature
 from .nomogram import LogisticNomogram
 from .prediction import TUMOR_DIAMETER
-from .regions import INTRATUMORAL, region_names
+from .regions import region_names
 from .signature import CrossFittedRadScores, LassoSignature
 from .tables import FeatureTable
 from .validation import AreaUnderCurve, roc_auc, youden_cutoff
@@ -170,7 +170,9 @@ def performance_table(result: TrainingResult) -> str:
         y = result.outcomes[split]
         areas = "".join(f"{_area_text(models[name]):<{width}}" for name, width in widths.items())
         lines.append(f"{split:<18}{len(y):>5}{int(y.sum()):>7}  {areas}".rstrip())
-    return "\n".join([*lines, "(training cases: cross-fitted Rad-scores, logistic coefficients fitted to the same cases)"])
+    return "\n".join(
+        [*lines, "(training cases: cross-fitted Rad-scores, logistic coefficients fitted to the same cases)"]
+    )
 
 
 def _area_text(auc: AreaUnderCurve) -> str:
@@ -200,7 +202,9 @@ def _assemble(cases: Sequence[Case], table: FeatureTable, regions: Sequence[str]
     ]
     if not columns:
         raise InputError("The feature table has no columns of the regions that its settings name: extract it again.")
-    levels = {name: _levels(name, {case.case_id: case.clinical.get(name, "") for case in cases}) for name in options.clinical}
+    levels = {
+        name: _levels(name, {case.case_id: case.clinical.get(name, "") for case in cases}) for name in options.clinical
+    }
     positions = {case_id: index for index, case_id in enumerate(table.case_ids)}
     diameter = diameter_column(IMAGE)
     kept, clinical, excluded, measured_diameters = [], [], {}, 0
@@ -259,7 +263,9 @@ def _rad_scores(
         prefix = f"{IMAGE}__{region}__"
         blocks.append((region, [i for i, name in enumerate(cohort.columns) if name.startswith(prefix)]))
         if not blocks[-1][1]:
-            raise InputError(f"No feature of region '{region}' has a finite value in every training case: extract again.")
+            raise InputError(
+                f"No feature of region '{region}' has a finite value in every training case: extract again."
+            )
     bad = np.flatnonzero(~np.isfinite(cohort.features).all(axis=1))
     if len(bad):
         case_id = cohort.case_ids[bad[0]]
@@ -455,7 +461,9 @@ def _levels(name: str, texts: Mapping[str, str]) -> tuple[str, ...]:
     given = {case_id: text.strip().lower() for case_id, text in texts.items() if not is_blank(text)}
     words = set(given.values())
     if not words and name != TUMOR_DIAMETER:
-        raise InputError(f"Clinical factor '{name}' has no value in the case table: fill in the column or leave it out.")
+        raise InputError(
+            f"Clinical factor '{name}' has no value in the case table: fill in the column or leave it out."
+        )
     if words and words <= {"0", "1", "0.0", "1.0"}:
         return ("0", "1")
     if all(map(_is_number, words)):

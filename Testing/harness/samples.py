@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from HER2NomogramLib import scene
 from HER2NomogramLib.features import ExtractionSettings, feature_row
 from HER2NomogramLib.mammogram import Mammogram
