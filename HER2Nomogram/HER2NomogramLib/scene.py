@@ -183,8 +183,8 @@ def _given_spacing(pixel_spacing_mm) -> tuple[float, float]:
     # Compared so that a NaN is refused too.
     if not ((numbers >= MINIMUM_SPACING_MM) & (numbers <= MAXIMUM_SPACING_MM)).all():
         raise InputError(
-            f"pixel spacing {pixel_spacing_mm!r} is not that of a mammogram; give {MINIMUM_SPACING_MM:g} to "
-            f"{MAXIMUM_SPACING_MM:g} mm"
+            f"a pixel spacing of {pixel_spacing_mm!r} is outside {MINIMUM_SPACING_MM:g} to {MAXIMUM_SPACING_MM:g} mm; "
+            "give the pixel spacing in mm"
         )
     return float(numbers[-1]), float(numbers[0])
 
