@@ -113,11 +113,16 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic = HER2NomogramLogic()
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartImportEvent, self.onSceneStartImport)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndImport)
         # qMRMLSegmentSelectorWidget and an empty path are not among what parameter nodes connect by themselves.
         self.ui.lesionSelector.currentNodeChanged.connect(self.onSegmentsChosen)
         self.ui.lesionSelector.currentSegmentChanged.connect(self.onSegmentsChosen)
         self.ui.excludeSelector.segmentSelectionChanged.connect(self.onSegmentsChosen)
         self.ui.modelPathEdit.currentPathChanged.connect(self.onModelChosen)
+        # ctkPathLineEdit keeps quiet when its text is no valid path, an empty one included: ask its text field itself.
+        for field in slicer.util.findChildren(self.ui.modelPathEdit, className="QLineEdit"):
+            field.textChanged.connect(self.onModelTextEdited)
         self.ui.applyButton.clicked.connect(self.onApply)
         self.ui.installPlottingButton.clicked.connect(self.onInstallPlotting)
         # The feature names get the room that the panel has, and the picture follows the width of that column.
@@ -156,6 +161,15 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onSceneEndClose(self, caller, event):
         """Start anew if the panel is open."""
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def onSceneStartImport(self, caller, event):
+        """While nodes come in, segments are not there yet: what the scene says of them must not be put right."""
+        self.setParameterNode(None)
+
+    def onSceneEndImport(self, caller, event):
+        """Show what was loaded if the panel is open."""
         if self.parent.isEntered:
             self.initializeParameterNode()
 
@@ -219,6 +233,11 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Another model file was chosen in the panel."""
         if not self._updating and self._parameterNode:
             self._parameterNode.modelPath = self.ui.modelPathEdit.currentPath.strip()
+
+    def onModelTextEdited(self, text):
+        """The model field was emptied: back to the demonstration model."""
+        if not text.strip():
+            self.onModelChosen()
 
     def onClinicalEdited(self, *args):
         """A clinical factor was edited in the panel."""

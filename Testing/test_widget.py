@@ -472,6 +472,32 @@ def test_choices_are_restored_with_the_scene(ready):
     close_panel(other)
 
 
+def test_loading_a_scene_with_the_panel_open_keeps_its_choices(ready):
+    """Slicer brings the parameter node in before the segments that it names."""
+    panel, _volume, segmentation, ids = ready
+    panel.ui.lesionSelector.setCurrentSegmentID(ids["Pectoral muscle"])
+    panel.ui.excludeSelector.setSelectedSegmentIDs([ids["Lesion"]])
+    node = panel.logic.getParameterNode()
+    stored = slicer.vtkSegmentation()
+    stored.DeepCopy(segmentation.GetSegmentation())
+    slicer.mrmlScene.StartState(slicer.vtkMRMLScene.ImportState)
+    segmentation.GetSegmentation().RemoveAllSegments()
+    node.parameterNode.Modified()
+    segmentation.GetSegmentation().DeepCopy(stored)
+    slicer.mrmlScene.EndState(slicer.vtkMRMLScene.ImportState)
+    assert panel._parameterNode.lesionSegmentID == ids["Pectoral muscle"]
+    assert list(panel._parameterNode.excludeSegmentIDs) == [ids["Lesion"]]
+    assert panel.ui.lesionSelector.currentSegmentID() == ids["Pectoral muscle"]
+
+
+def test_emptied_model_field_is_the_demonstration_model(ready):
+    panel, *_ = ready
+    assert panel.ui.modelLabel.text == "Small test model"
+    panel.ui.modelPathEdit.currentPath = ""
+    assert panel._parameterNode.modelPath == ""
+    assert "demonstration" in panel.ui.modelLabel.text
+
+
 def test_another_segmentation_starts_without_excluded_segments(ready):
     panel, volume, _segmentation, ids = ready
     panel.ui.excludeSelector.setSelectedSegmentIDs([ids["Pectoral muscle"]])

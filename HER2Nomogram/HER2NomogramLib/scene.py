@@ -303,6 +303,8 @@ def excluded_mask(segmentation_node, segment_ids: Iterable[str], volume_node) ->
 def outlines_digest(segmentation_node, segment_ids: Iterable[str], volume_node) -> str:
     """Text that changes with the pixels that these segments cover; empty where one of them cannot be read."""
     digest = hashlib.sha256()
+    if volume_node is None or volume_node.GetImageData() is None:
+        return ""
     try:
         for segment_id in segment_ids:
             digest.update(np.packbits(segment_mask(segmentation_node, segment_id, volume_node)).tobytes())

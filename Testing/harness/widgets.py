@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import qt
 import slicer
 from PySide6.QtCore import Signal
@@ -230,7 +232,13 @@ class ctkPathLineEdit(_QWidget):
         browse.setText("...")
         layout.addWidget(self._edit)
         layout.addWidget(browse)
-        self._edit.textChanged.connect(self.currentPathChanged)
+        self._edit.className = lambda: "QLineEdit"  # what slicer.util.findChildren asks for
+        self._edit.textChanged.connect(self._say_if_valid)
+
+    def _say_if_valid(self, text):
+        # The name filter is a validator too, and what it refuses is not told.
+        if re.fullmatch(r".*\.json?", text):
+            self.currentPathChanged.emit(text)
 
     @property
     def currentPath(self):
