@@ -134,6 +134,8 @@ def train(
     cohort = _assemble(cases, table, regions, options)
     train_rows = cohort.rows("train")
     _check_events(cohort.y[train_rows], cohort.patients[train_rows])
+    images = _training_images(cohort, facts)
+    kind, presentation = (_only_one(images, fact) for fact in ("kind", "presentation"))
     scores, rad_scores = _rad_scores(cohort, regions, options, train_rows)
     chosen, dropped = _usable_regions(options.nomogram_regions or tuple(regions[:2]), regions, scores.signatures_)
     # One matrix for all logistic models: Rad-scores of all regions, then the clinical factors.
@@ -154,11 +156,11 @@ def train(
         for split in splits
         if len(np.unique(outcomes[split])) == 2
     }
-    images = _training_images(cohort, facts)
     separated = [name for name, fit in fitted.items() if fit.separated]
     messages = _messages(cohort, dropped, separated, names["nomogram"], outcomes, images)
     logistic = {name: fit.model for name, fit in fitted.items()}
-    model = _model(cohort, facts, images, options, scores, logistic, performance, messages)
+    about_images = {"kind": kind, "presentation": presentation, "spacing_range_mm": _spacing_range(images)}
+    model = _model(cohort, facts, about_images, options, scores, logistic, performance, messages)
     return TrainingResult(model, probabilities, outcomes, performance, messages)
 
 
@@ -371,14 +373,13 @@ def _signatures(cohort: _Cohort, scores: CrossFittedRadScores) -> dict[str, Sign
 def _model(
     cohort: _Cohort,
     facts: Mapping[str, Any],
-    images: Sequence[Mapping[str, Any]],
+    about_images: Mapping[str, Any],
     options: TrainingOptions,
     scores: CrossFittedRadScores,
     logistic: Mapping[str, LogisticModel],
     performance: Mapping[str, Mapping[str, AreaUnderCurve]],
     messages: Sequence[str],
 ) -> Model:
-    spacings = [value for image in images for value in image["spacing_mm"]]
     recorded = {k: v for k, v in asdict(options).items() if k not in ("jobs", "name", "demonstration")}
     training = {
         "options": json.loads(json.dumps(recorded)),
@@ -397,9 +398,7 @@ def _model(
         demonstration=options.demonstration,
         extraction=facts["extraction"],
         margins_mm=tuple(facts["margins_mm"]),
-        kind=_only_one(images, "kind"),
-        presentation=_only_one(images, "presentation"),
-        spacing_range_mm=(min(spacings), max(spacings)),
+        **about_images,
         signatures=_signatures(cohort, scores),
         **logistic,
         training=training,
@@ -414,6 +413,11 @@ def _training_images(cohort: _Cohort, facts: Mapping[str, Any]) -> list[Mapping[
     if missing:
         raise InputError(f"features.json does not describe case '{missing[0]}': extract its features again.")
     return [facts["cases"][case_id][IMAGE] for case_id in trained]
+
+
+def _spacing_range(images: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
+    spacings = [value for image in images for value in image["spacing_mm"]]
+    return min(spacings), max(spacings)
 
 
 def _only_one(images: Sequence[Mapping[str, Any]], fact: str) -> str | None:
