@@ -26,7 +26,7 @@ from slicer.util import VTKObservationMixin
 
 from HER2NomogramLib import scene
 from HER2NomogramLib.errors import InputError
-from HER2NomogramLib.modelfile import default_model_path, load_model, model_digest
+from HER2NomogramLib.modelfile import default_model_path, load_model
 from HER2NomogramLib.prediction import TUMOR_DIAMETER, case_regions, predict_case
 
 
@@ -751,7 +751,7 @@ class HER2NomogramLogic(ScriptedLoadableModuleLogic):
         made, model, _scene = self._lastPrediction
         if made is not prediction:
             model = self.loadModel(modelPath)
-        if model_digest(model) != prediction.model_digest:
+        if model.digest != prediction.model_digest:
             raise InputError(f"The prediction was made by model '{prediction.model_name}': give its file as modelPath.")
         return save_figure(nomogram_figure(model.nomogram, prediction, model.name, width=width), path)
 

@@ -13,6 +13,28 @@ if str(MODULE_DIRECTORY) not in sys.path:
     sys.path.insert(0, str(MODULE_DIRECTORY))
 
 
+from HER2NomogramLib.errors import InputError  # noqa: I001 - the library is on the path only now
+
+
+def refusal_by(read, path: Path) -> str:
+    """Message with which ``read`` refuses a file: one line that names it."""
+    with pytest.raises(InputError) as caught:
+        read(path)
+    message = str(caught.value)
+    assert "\n" not in message and path.name in message
+    return message
+
+
+@pytest.fixture(scope="session")
+def model_path(tmp_path_factory) -> Path:
+    """A small model that the tests of the module and its panel apply to phantoms."""
+    from harness.samples import small_model
+
+    path = tmp_path_factory.mktemp("model") / "small.json"
+    small_model(path)
+    return path
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of real images and tables beside the checkout; tests that need it are skipped where it is missing."""

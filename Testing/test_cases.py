@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
+from conftest import refusal_by
 
 from HER2NomogramLib.cases import SPLITS, CaseImage, her2_status, read_cases
-from HER2NomogramLib.errors import InputError
 
 
 @pytest.fixture
@@ -22,13 +23,7 @@ def table(tmp_path):
     return write
 
 
-def refusal(path: Path) -> str:
-    """Message with which the table is refused: one line that names it."""
-    with pytest.raises(InputError) as caught:
-        read_cases(path)
-    message = str(caught.value)
-    assert "\n" not in message and path.name in message
-    return message
+refusal = partial(refusal_by, read_cases)
 
 
 # --- what the columns mean --------------------------------------------------------------------------------------------

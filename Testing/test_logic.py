@@ -32,13 +32,6 @@ from HER2NomogramLib.segmentation import read_segment  # noqa: E402
 CLINICAL = {"tumor_diameter_mm": 21, "microcalcifications": "present"}
 
 
-@pytest.fixture(scope="module")
-def model_path(tmp_path_factory):
-    path = tmp_path_factory.mktemp("model") / "small.json"
-    small_model(path)
-    return path
-
-
 @pytest.fixture
 def mrml():
     return new_scene()

@@ -8,10 +8,12 @@ import json
 import math
 import tempfile
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import refusal_by
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from models import CALCIFICATIONS, DIAMETER, ENTROPY, INTRATUMORAL, MEAN, ROW, make_logistic, make_model
@@ -46,13 +48,7 @@ def rewrite(path: Path, content: dict) -> None:
     path.write_text(json.dumps(content), encoding="utf-8")
 
 
-def refusal(path: Path) -> str:
-    """Message with which the file is refused: one line that names it."""
-    with pytest.raises(InputError) as caught:
-        load_model(path)
-    message = str(caught.value)
-    assert "\n" not in message and path.name in message
-    return message
+refusal = partial(refusal_by, load_model)
 
 
 def changed(path: Path, change) -> str:

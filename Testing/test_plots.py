@@ -8,13 +8,16 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 
+import numpy as np
 import pytest
 from conftest import MODULE_DIRECTORY
 
 from HER2NomogramLib.errors import InputError
+from HER2NomogramLib.mammogram import Mammogram
 from HER2NomogramLib.modelfile import LogisticModel, Predictor
-from HER2NomogramLib.plots import nomogram_figure, roc_figure, save_figure
+from HER2NomogramLib.plots import case_figure, nomogram_figure, roc_figure, save_figure
 from HER2NomogramLib.prediction import Prediction
+from HER2NomogramLib.regions import make_regions
 from HER2NomogramLib.scale import PointsScale
 
 matplotlib = pytest.importorskip("matplotlib")
@@ -406,3 +409,21 @@ def test_the_probability_axis_of_a_narrow_range_of_risks_has_enough_numbers():
 def test_risks_that_round_to_certainty_can_be_drawn(intercept):
     model = logistic([DIAMETER], [0.05], intercept)
     nomogram_figure(model, predict(model, tumor_diameter_mm=20))
+
+
+def test_case_figure_outlines_the_lesion_and_every_ring():
+    rows, columns = np.mgrid[:200, :200]
+    lesion = (rows - 90) ** 2 + (columns - 100) ** 2 < 15**2
+    mammogram = Mammogram.from_array((rows + columns + 500 * lesion).astype(np.uint16), (0.3, 0.3), "test")
+    regions = make_regions(lesion, mammogram.spacing_mm, (2, 4, 6, 8, 10))
+    figure = case_figure(mammogram, regions, "A case", notice="Research use only")
+    whole, detail = figure.axes
+    legend = [text.get_text() for text in detail.get_legend().get_texts()]
+    assert legend == ["lesion", *(f"{margin} mm ring (100% in breast)" for margin in (2, 4, 6, 8, 10))]
+    widths = [np.ptp(path.get_extents().get_points()[:, 0]) for c in detail.collections for path in c.get_paths()]
+    assert len(widths) == 6
+    # Diameters grow by twice the margin from that of the lesion, 29 pixels of 0.3 mm.
+    np.testing.assert_allclose(np.diff(widths), 4.0, atol=0.7)
+    left, right = detail.get_xlim()
+    assert left < 30 - 4.5 - 10 and right > 30 + 4.5 + 10 and len(whole.patches) == 1
+    assert "Research use only" in [text.get_text() for text in figure.texts]

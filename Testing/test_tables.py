@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import math
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import refusal_by
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,12 +26,7 @@ def written(tmp_path: Path, text: str | bytes) -> Path:
     return path
 
 
-def refusal(path: Path) -> str:
-    with pytest.raises(InputError) as caught:
-        read_features(path)
-    message = str(caught.value)
-    assert "\n" not in message and path.name in message
-    return message
+refusal = partial(refusal_by, read_features)
 
 
 @settings(max_examples=60, deadline=None)

@@ -24,13 +24,6 @@ from harness.samples import phantom_in_scene, small_model  # noqa: E402
 from HER2NomogramLib import scene  # noqa: E402
 
 
-@pytest.fixture(scope="module")
-def model_path(tmp_path_factory):
-    path = tmp_path_factory.mktemp("model") / "small.json"
-    small_model(path)
-    return path
-
-
 @pytest.fixture
 def panel():
     """An open panel on an empty scene."""

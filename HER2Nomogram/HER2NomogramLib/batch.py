@@ -15,18 +15,17 @@ import numpy as np
 import SimpleITK as sitk
 
 from . import __version__
-from .cases import Case, is_blank
+from .cases import Case
 from .errors import InputError
 from .features import ExtractionSettings, feature_row
 from .files import atomic_path, check_writable, write_text_atomically
 from .mammogram import Mammogram, read_mammogram
 from .modelfile import Model
 from .prediction import (
-    TUMOR_DIAMETER,
     Prediction,
     case_regions,
     check_image,
-    diameter_warnings,
+    fill_diameter,
     image_warnings,
     predict_case,
     predict_row,
@@ -266,13 +265,8 @@ def _predict_features(case: Case, model: Model, features: FeatureTable, facts: M
     except (KeyError, TypeError):
         raise InputError("features.json does not describe this case: extract its features again.") from None
     check_image(model, image)
-    warnings = image_warnings(model, image)
-    clinical = case.clinical
-    measured = row.get(diameter_column())
-    if measured is not None and is_blank(clinical.get(TUMOR_DIAMETER)):
-        clinical = {**clinical, TUMOR_DIAMETER: measured}
-        warnings += diameter_warnings(model, measured)
-    return predict_row(model, row, clinical, warnings)
+    clinical, of_diameter = fill_diameter(model, case.clinical, lambda: row.get(diameter_column()))
+    return predict_row(model, row, clinical, (*image_warnings(model, image), *of_diameter))
 
 
 def _check_settings(model: Model, facts: Mapping[str, Any]) -> None:

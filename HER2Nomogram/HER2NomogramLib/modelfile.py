@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -272,6 +273,11 @@ class Model:
                     found.setdefault(predictor.name, predictor)
         return tuple(found.values())
 
+    @cached_property
+    def digest(self) -> str:
+        """Digest over everything in the model, as its file carries it: two models with the same one are the same."""
+        return _digest(_content_of(self))
+
     @property
     def notice(self) -> str:
         """Sentence that every display of a result of this model carries."""
@@ -340,11 +346,6 @@ def _finite(text: str) -> int | float:
     if not math.isfinite(float(text)):
         raise ValueError(f"{text} is not a finite number")
     return int(text) if text.lstrip("-").isdigit() else float(text)
-
-
-def model_digest(model: Model) -> str:
-    """Digest over everything in a model, as its file carries it: two models with the same one are the same."""
-    return _digest(_content_of(model))
 
 
 def _digest(content: Mapping[str, Any]) -> str:

@@ -39,6 +39,8 @@ _CURVES = (
     ("#56B4E9", (0, (5, 1, 1, 1, 1, 1))),
     ("#E69F00", (0, (8, 2))),
 )
+# Of the lesion and its rings, to be seen on gray.
+_OUTLINES = ("#E69F00", "#56B4E9", "#CC79A7", "#009E73", "#D55E00")
 
 # Font sizes in points; every length below is in inches, as is the page.
 _TITLE, _LABEL, _VALUE, _TICK, _NOTICE = 10.0, 8.0, 7.5, 7.0, 6.5
@@ -181,16 +183,16 @@ def case_figure(mammogram: Mammogram, regions: Mapping[str, Region], title: str 
         axes.imshow(mammogram.pixels, cmap="gray", vmin=low, vmax=high, extent=extent, interpolation="nearest")
         axes.set_xlabel("mm", fontsize=_TICK)
         axes.tick_params(labelsize=_TICK)
-    whole.add_patch(Rectangle((box[0], box[2]), box[1] - box[0], box[3] - box[2], fill=False, color=_CURVES[5][0]))
+    whole.add_patch(Rectangle((box[0], box[2]), box[1] - box[0], box[3] - box[2], fill=False, color=_OUTLINES[0]))
     centers = (np.arange(columns) + 0.5) * x_mm, (np.arange(rows) + 0.5) * y_mm
-    for region, (color, _) in zip(outlined, (_CURVES[5], _CURVES[4], _CURVES[3])):
+    colors = [_OUTLINES[index % len(_OUTLINES)] for index in range(len(outlined))]
+    for region, color in zip(outlined, colors):
         # The ring's outer edge alone: its inner edge is the lesion's own outline.
         filled = region.mask | regions["intratumoral"].mask
         detail.contour(*centers, filled, levels=[0.5], colors=[color], linewidths=1.2)
     detail.set_xlim(box[0], box[1])
     detail.set_ylim(box[3], box[2])
-    lines = [Line2D([], [], color=color, label=_region_text(region)) for region, (color, _) in
-             zip(outlined, (_CURVES[5], _CURVES[4], _CURVES[3]))]  # fmt: skip
+    lines = [Line2D([], [], color=color, label=_region_text(region)) for region, color in zip(outlined, colors)]
     detail.legend(handles=lines, fontsize=_TICK, loc="upper right", framealpha=0.8)
     figure.suptitle(title, fontsize=_TITLE, weight="bold", y=0.97)
     figure.text(0.02, 0.02, notice, fontsize=_NOTICE, color=_FAINT)

@@ -12,7 +12,7 @@ from .cases import is_blank
 from .errors import InputError
 from .features import ExtractionSettings, feature_row
 from .mammogram import Mammogram
-from .modelfile import RAD_SCORE, LogisticModel, Model, SelectedFeature, model_digest
+from .modelfile import RAD_SCORE, LogisticModel, Model, SelectedFeature
 from .regions import Region, feret_diameter_mm, make_regions, margins_of, region_warnings
 from .scale import PointsScale
 
@@ -121,12 +121,12 @@ def predict_row(
     probability = model.nomogram.probability(values)
     outside = _range_warnings(model.nomogram, values)
     far_out = [feature for feature in selected if abs(feature.standardized) > _FAR_OUT_SDS]
+    extrapolated = bool(outside) or len(far_out) > _FAR_OUT_SHARE * len(selected)
     if far_out:
         outside.append(
             f"{len(far_out)} of {len(selected)} selected features lie more than {_FAR_OUT_SDS:g} standard deviations "
             "from the mean of the training cases."
         )
-    beyond = any(not p.minimum <= values[p.name] <= p.maximum for p in model.nomogram.predictors)
     return Prediction(
         probability=probability,
         interval=model.nomogram.interval(values),
@@ -137,13 +137,13 @@ def predict_row(
         total_points=scale.total(values),
         rad_scores=rad_scores,
         selected_features=tuple(selected),
-        extrapolated=beyond or len(far_out) > _FAR_OUT_SHARE * len(selected),
+        extrapolated=extrapolated,
         radiomics_probability=model.radiomics.probability(values_for(model.radiomics)),
         clinical_probability=model.clinical.probability(values_for(model.clinical)),
         warnings=tuple(dict.fromkeys((*warnings, *outside))),
         notice=model.notice,
         model_name=model.name,
-        model_digest=model_digest(model),
+        model_digest=model.digest,
     )
 
 
@@ -181,14 +181,13 @@ def predict_case(
         Where the image or the lesion is not what the model was made for.
     """
     check_image(model, mammogram)
+    # One margin at least: a lesion is checked together with its surroundings even where no ring is used.
     needed = margins_of(model.used_regions) or model.margins_mm[:1]
     made = case_regions(mammogram, lesion, needed, exclude)
     regions = {name: made[name] for name in model.used_regions}
     row = extract(mammogram, regions, ExtractionSettings.from_dict(model.extraction))
-    warnings = (*image_warnings(model, mammogram), *region_warnings(made, mammogram.breast))
-    clinical, measured = with_measured_diameter(clinical, lesion, mammogram.spacing_mm)
-    if measured:
-        warnings += diameter_warnings(model, clinical[TUMOR_DIAMETER])
+    clinical, of_diameter = fill_diameter(model, clinical, lambda: feret_diameter_mm(lesion, mammogram.spacing_mm))
+    warnings = (*image_warnings(model, mammogram), *region_warnings(made, mammogram.breast), *of_diameter)
     return predict_row(model, row, clinical, warnings), regions, row
 
 
@@ -200,20 +199,24 @@ def case_regions(
     return make_regions(lesion, mammogram.spacing_mm, margins_mm, available)
 
 
-def with_measured_diameter(
-    clinical: Mapping[str, object], lesion: np.ndarray, spacing_mm: tuple[float, float]
-) -> tuple[dict[str, object], bool]:
-    """Clinical factors with a blank tumor diameter measured from the lesion, and whether it was measured."""
-    if not is_blank(clinical.get(TUMOR_DIAMETER)):
-        return dict(clinical), False
-    return {**clinical, TUMOR_DIAMETER: feret_diameter_mm(lesion, spacing_mm)}, True
+def fill_diameter(
+    model: Model, clinical: Mapping[str, object], measure: Callable[[], float | None]
+) -> tuple[dict[str, object], tuple[str, ...]]:
+    """Clinical factors with a blank tumor diameter measured where the model uses it, and what to say of it.
 
-
-def diameter_warnings(model: Model, diameter_mm: float) -> tuple[str, ...]:
-    """What to say of a diameter that was measured from the segment, where the model uses it."""
-    if all(p.name != TUMOR_DIAMETER for p in model.clinical_predictors):
-        return ()
-    return (f"Tumor diameter {diameter_mm:.1f} mm was measured from the segment, not given.",)
+    Parameters
+    ----------
+    model : Model
+    clinical : mapping
+    measure : callable
+        Gives the diameter in mm, None where it cannot be measured; called only where it is needed.
+    """
+    wanted = any(p.name == TUMOR_DIAMETER for p in model.clinical_predictors)
+    diameter = measure() if wanted and is_blank(clinical.get(TUMOR_DIAMETER)) else None
+    if diameter is None:
+        return dict(clinical), ()
+    warning = f"Tumor diameter {diameter:.1f} mm was measured from the segment, not given."
+    return {**clinical, TUMOR_DIAMETER: diameter}, (warning,)
 
 
 def check_image(model: Model, image: ImageFacts) -> None:

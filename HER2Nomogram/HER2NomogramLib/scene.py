@@ -77,8 +77,8 @@ def mammogram_from_volume(volume_node, pixel_spacing_mm: float | tuple[float, fl
         raise InputError("No image is chosen: load a contrast-enhanced mammogram and choose its volume.")
     try:
         image = _slice_of(volume_node)
-        facts = _facts_from_dicom(volume_node, image, pixel_spacing_mm)
-        facts = facts or _facts_from_node(volume_node, image, pixel_spacing_mm)
+        given = None if pixel_spacing_mm is None else _row_column_spacing(pixel_spacing_mm)
+        facts = _facts_from_dicom(volume_node, image, given) or _facts_from_node(volume_node, image, given)
         x_mm, y_mm = facts.pop("spacing_mm")
         image.SetSpacing((x_mm, y_mm, 1.0))
         return Mammogram(image, **facts)
@@ -105,8 +105,6 @@ def _slice_of(volume_node) -> sitk.Image:
 
 
 def _facts_from_dicom(volume_node, image: sitk.Image, pixel_spacing_mm) -> dict[str, Any] | None:
-    if isinstance(pixel_spacing_mm, (list, np.ndarray)):
-        pixel_spacing_mm = tuple(float(value) for value in pixel_spacing_mm)
     path = _dicom_file(volume_node)
     if path is None:
         return None
@@ -161,7 +159,7 @@ def _facts_from_node(volume_node, image: sitk.Image, pixel_spacing_mm) -> dict[s
     if suffix in (".jpg", ".jpeg"):
         warnings.append("lossy compression (JPEG): texture features are affected")
     if pixel_spacing_mm is not None:
-        spacing, source = _given_spacing(pixel_spacing_mm), "given by the user"
+        spacing, source = pixel_spacing_mm[::-1], "given by the user"
     else:
         # Several components mean a JPEG or PNG, even where it has been saved under another format since.
         photographic = (
@@ -175,7 +173,8 @@ def _facts_from_node(volume_node, image: sitk.Image, pixel_spacing_mm) -> dict[s
     return {"spacing_mm": spacing, "spacing_source": source, "kind": kind, "warnings": tuple(warnings)}
 
 
-def _given_spacing(pixel_spacing_mm) -> tuple[float, float]:
+def _row_column_spacing(pixel_spacing_mm) -> tuple[float, float]:
+    """The spacing that a user gave as a pair in DICOM's order."""
     try:
         numbers = np.atleast_1d(np.asarray(pixel_spacing_mm, dtype=float))
     except (TypeError, ValueError):
@@ -186,7 +185,7 @@ def _given_spacing(pixel_spacing_mm) -> tuple[float, float]:
             f"a pixel spacing of {pixel_spacing_mm!r} is outside {MINIMUM_SPACING_MM:g} to {MAXIMUM_SPACING_MM:g} mm; "
             "give the pixel spacing in mm"
         )
-    return float(numbers[-1]), float(numbers[0])
+    return float(numbers[0]), float(numbers[-1])
 
 
 def _node_spacing(volume_node, photographic: bool) -> tuple[float, float]:
