@@ -418,7 +418,7 @@ def test_case_figure_outlines_the_lesion_and_every_ring():
     regions = make_regions(lesion, mammogram.spacing_mm, (2, 4, 6, 8, 10))
     figure = case_figure(mammogram, regions, "A case", notice="Research use only")
     whole, detail = figure.axes
-    legend = [text.get_text() for text in detail.get_legend().get_texts()]
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
     assert legend == ["lesion", *(f"{margin} mm ring (100% in breast)" for margin in (2, 4, 6, 8, 10))]
     widths = [np.ptp(path.get_extents().get_points()[:, 0]) for c in detail.collections for path in c.get_paths()]
     assert len(widths) == 6

@@ -170,7 +170,7 @@ def case_figure(mammogram: Mammogram, regions: Mapping[str, Region], title: str 
     from matplotlib.lines import Line2D
     from matplotlib.patches import Rectangle
 
-    figure = Figure((PRINT_WIDTH, 4.4))
+    figure = Figure((PRINT_WIDTH, 4.8))
     FigureCanvasAgg(figure)
     whole, detail = figure.subplots(1, 2, width_ratios=(1, 1.6))
     rows, columns = mammogram.pixels.shape
@@ -193,10 +193,11 @@ def case_figure(mammogram: Mammogram, regions: Mapping[str, Region], title: str 
     detail.set_xlim(box[0], box[1])
     detail.set_ylim(box[3], box[2])
     lines = [Line2D([], [], color=color, label=_region_text(region)) for region, color in zip(outlined, colors)]
-    detail.legend(handles=lines, fontsize=_TICK, loc="upper right", framealpha=0.8)
+    # Below the picture, because over it the legend hides a piece of the outer ring.
+    figure.legend(handles=lines, fontsize=_TICK, loc="lower center", bbox_to_anchor=(0.5, 0.05), ncols=3, frameon=False)
     figure.suptitle(title, fontsize=_TITLE, weight="bold", y=0.97)
     figure.text(0.02, 0.02, notice, fontsize=_NOTICE, color=_FAINT)
-    figure.subplots_adjust(left=0.07, right=0.98, top=0.9, bottom=0.15, wspace=0.15)
+    figure.subplots_adjust(left=0.07, right=0.98, top=0.91, bottom=0.22, wspace=0.15)
     return figure
 
 
