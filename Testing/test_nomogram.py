@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from HER2NomogramLib.nomogram import LogisticNomogram
+from HER2NomogramLib.nomogram import LogisticNomogram, intercept_shift, maximum_log_likelihood
 
 
 @parametrize_with_checks([LogisticNomogram(), LogisticNomogram(method="firth")])
@@ -86,9 +86,10 @@ def test_rare_binary_predictor_keeps_firths_estimate(n_cases, positives):
     y = (np.arange(n_cases) % 3 == 0).astype(int)
     y[:positives] = 1
     fitted = LogisticNomogram().fit(x, y)
-    intercept, coef = firth_reference(x, y)
+    _, coef = firth_reference(x, y)
     assert fitted.separated_
-    np.testing.assert_allclose([fitted.intercept_, *fitted.coef_], [intercept, *coef], atol=1e-5)
+    np.testing.assert_allclose(fitted.coef_, coef, atol=1e-5)
+    assert fitted.predict_proba(x)[:, 1].mean() == pytest.approx(y.mean(), abs=1e-9)
     assert np.sqrt(fitted.covariance_[2, 2]) > 0.5
 
 
@@ -111,3 +112,72 @@ def test_collinear_predictors_share_their_effect():
 def test_unknown_method_is_refused():
     with pytest.raises(ValueError, match="method"):
         LogisticNomogram(method="bayes").fit(*cases())
+
+
+def test_few_events_get_firths_method_with_an_intercept_of_their_own():
+    x, y = cases(seed=3)
+    scaled = (x - x.mean(axis=0)) / x.std(axis=0)
+    likelihood, firth = LogisticNomogram().fit(scaled, y), LogisticNomogram(method="firth").fit(scaled, y)
+    rarer = min(y.sum(), len(y) - y.sum())
+    enough = LogisticNomogram(min_events_per_coefficient=rarer / 3).fit(scaled, y)
+    few = LogisticNomogram(min_events_per_coefficient=rarer / 3 + 0.1).fit(scaled, y)
+    assert few.few_events_ and not enough.few_events_ and not few.separated_
+    np.testing.assert_array_equal(enough.coef_, likelihood.coef_)
+    np.testing.assert_allclose(few.coef_, firth.coef_, atol=1e-9)
+    assert few.predict_proba(scaled)[:, 1].mean() == pytest.approx(y.mean(), abs=1e-9)
+
+
+@pytest.mark.parametrize("factor", [1.0, 40.0])
+def test_intercept_shift_equals_a_fit_with_offset(factor):
+    import statsmodels.api as sm
+
+    x, y = cases(seed=2)
+    log_odds = factor * (x[:, 0] - 0.3)
+    family = sm.families.Binomial()
+    reference = sm.GLM(y, np.ones((len(y), 1)), family=family, offset=log_odds).fit(tol=1e-12, maxiter=500)
+    assert intercept_shift(y, log_odds) == pytest.approx(reference.params[0], abs=1e-6)
+
+
+def test_maximum_log_likelihood():
+    import statsmodels.api as sm
+
+    x, y = cases()
+    assert maximum_log_likelihood(x, y) == pytest.approx(sm.Logit(y, sm.add_constant(x)).fit(disp=0).llf, abs=1e-6)
+    assert maximum_log_likelihood(x[:, :0], y) == pytest.approx(sm.Logit(y, np.ones(len(y))).fit(disp=0).llf)
+    assert maximum_log_likelihood(y[:, np.newaxis], y) == pytest.approx(0, abs=1e-6)
+
+
+def test_log_likelihood_of_the_published_low_birth_weight_fit(shared_data):
+    import pandas as pd
+
+    data = pd.read_csv(shared_data / "tab_birthwt" / "birthwt.csv")
+    x = pd.get_dummies(data[["age", "lwt", "race", "smoke", "ptl", "ht", "ui", "ftv"]], columns=["race"])
+    assert maximum_log_likelihood(x.drop(columns="race_1").to_numpy(float), data["low"].to_numpy()) == pytest.approx(
+        -100.6424, abs=1e-4
+    )
+
+
+@pytest.mark.parametrize("flipped", [1, 3])
+def test_nearly_separated_classes_have_their_finite_maximum(flipped):
+    """Newton's full steps overshoot here; a saturated likelihood has no gradient and looks like a maximum."""
+    import statsmodels.api as sm
+
+    x = np.concatenate([np.linspace(-40, -1, 40), np.linspace(1, 400, 44)])[:, np.newaxis]
+    y = (x[:, 0] > 0).astype(int)
+    y[40 - flipped : 40] = 1
+    y[40:42] = 0
+    fitted = LogisticNomogram().fit(x, y)
+    reference = sm.GLM(y, sm.add_constant(x), family=sm.families.Binomial()).fit(tol=1e-14, maxiter=200)
+    assert not fitted.separated_
+    np.testing.assert_allclose([fitted.intercept_, *fitted.coef_], reference.params, rtol=1e-6)
+
+
+@pytest.mark.parametrize("gap", [1e-3, 1.0, 1e3])
+def test_separation_is_noticed_however_wide_the_gap(gap):
+    rng = np.random.default_rng(1)
+    y = (np.arange(60) % 3 == 0).astype(int)
+    x = np.column_stack([rng.normal(size=60), rng.normal(size=60) + gap * 1e2 * y, rng.normal(size=60)])
+    if gap < 1:
+        x[:, 1] = y + rng.random(60) * 0.9
+    fitted = LogisticNomogram().fit(x, y)
+    assert fitted.separated_ and np.abs(fitted.decision_function(x)).max() < 50

@@ -6,16 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, clone
-from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.utils import ClassifierTags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .binary import LogOddsClassifier, two_classes
-from .lasso import logistic_lasso_path, penalty_grid
+from .lasso import held_out_deviances, learn_scaling, logistic_lasso_path, penalty_grid
 
 PENALTY_RULES = ("min", "1se")
-# The folds only compare penalties, whose deviances differ by far more than this error of the linear predictor.
-_FOLD_TOLERANCE = 1e-4
 
 
 class LassoSignature(LogOddsClassifier, BaseEstimator):
@@ -51,6 +49,8 @@ class LassoSignature(LogOddsClassifier, BaseEstimator):
     penalty_ : float
     penalties_, cv_deviance_, cv_deviance_se_ : np.ndarray, shape (n_penalties,)
         Mean deviance per case over the folds, and its standard error.
+    path_sizes_ : np.ndarray of int, shape (n_penalties,)
+        Number of features that each penalty selects.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class LassoSignature(LogOddsClassifier, BaseEstimator):
         self.min_relative_sd = min_relative_sd
         self.random_state = random_state
 
-    def fit(self, X, y, groups=None) -> LassoSignature:  # noqa: N803 - scikit-learn's name
+    def fit(self, X, y, groups=None, folds=None) -> LassoSignature:  # noqa: N803 - scikit-learn's name
         """Fit the signature.
 
         Parameters
@@ -79,6 +79,8 @@ class LassoSignature(LogOddsClassifier, BaseEstimator):
             Two classes; the second in sorted order is the event.
         groups : array-like, shape (n_cases,), optional
             Patient of each case; default: every case is a patient.
+        folds : sequence of (np.ndarray, np.ndarray), optional
+            From :func:`grouped_folds`, where several signatures share them; default: made from ``groups``.
 
         Raises
         ------
@@ -89,19 +91,23 @@ class LassoSignature(LogOddsClassifier, BaseEstimator):
             raise ValueError(f"penalty_rule must be one of {PENALTY_RULES}, got {self.penalty_rule!r}")
         X, y = validate_data(self, X, y, dtype=float)
         self.classes_, y = two_classes(y)
-        folds = grouped_folds(y, groups, self.n_folds, self.random_state)
-        self.means_, self.scales_, kept = self._learn_scaling(X)
-        standardized = self._standardize(X, self.means_, self.scales_, kept)
+        folds = folds or grouped_folds(y, groups, self.n_folds, self.random_state)
+        self.means_, self.scales_, kept = learn_scaling(X, self.min_relative_sd)
+        standardized = (X[:, kept] - self.means_[kept]) / self.scales_[kept]
         self.penalties_ = penalty_grid(standardized, y, self.n_penalties, self.penalty_ratio)
-        losses = np.array([self._fold_deviance(X, y, train, test) for train, test in folds])
+        fold_of_case = np.empty(len(y), dtype=int)
+        for index, (_, test) in enumerate(folds):
+            fold_of_case[test] = index
+        losses = held_out_deviances(X, y, fold_of_case, self.penalties_, self.min_relative_sd)
         self.cv_deviance_ = losses.mean(axis=0)
         self.cv_deviance_se_ = losses.std(axis=0, ddof=1) / np.sqrt(len(folds))
         chosen = self._choose()
         self.penalty_ = float(self.penalties_[chosen])
-        intercepts, coefficients = logistic_lasso_path(standardized, y, self.penalties_[: chosen + 1])
-        self.intercept_ = float(intercepts[-1])
+        intercepts, coefficients = logistic_lasso_path(standardized, y, self.penalties_)
+        self.path_sizes_ = (coefficients != 0).sum(axis=1)
+        self.intercept_ = float(intercepts[chosen])
         self.coef_ = np.zeros(X.shape[1])
-        self.coef_[kept] = coefficients[-1]
+        self.coef_[kept] = coefficients[chosen]
         self.selected_ = np.flatnonzero(self.coef_)
         return self
 
@@ -112,24 +118,6 @@ class LassoSignature(LogOddsClassifier, BaseEstimator):
         chosen = self.selected_
         standardized = (X[:, chosen] - self.means_[chosen]) / self.scales_[chosen]
         return self.intercept_ + standardized @ self.coef_[chosen]
-
-    def _learn_scaling(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        means, scales = x.mean(axis=0), x.std(axis=0)
-        kept = np.flatnonzero(scales > self.min_relative_sd * np.abs(x).max(axis=0))
-        return means, np.where(scales > 0, scales, 1.0), kept
-
-    @staticmethod
-    def _standardize(x: np.ndarray, means: np.ndarray, scales: np.ndarray, kept: np.ndarray) -> np.ndarray:
-        return (x[:, kept] - means[kept]) / scales[kept]
-
-    def _fold_deviance(self, x: np.ndarray, y: np.ndarray, train: np.ndarray, test: np.ndarray) -> np.ndarray:
-        """Deviance per held-out case for every penalty, shape (n_penalties,)."""
-        means, scales, kept = self._learn_scaling(x[train])
-        fitted = self._standardize(x[train], means, scales, kept)
-        held_out = self._standardize(x[test], means, scales, kept)
-        intercepts, coefficients = logistic_lasso_path(fitted, y[train], self.penalties_, _FOLD_TOLERANCE)
-        eta = intercepts + held_out @ coefficients.T
-        return 2 * (np.logaddexp(0.0, eta) - y[test][:, np.newaxis] * eta).mean(axis=0)
 
     def _choose(self) -> int:
         best = int(np.argmin(self.cv_deviance_))
@@ -143,8 +131,10 @@ class CrossFittedRadScores(TransformerMixin, BaseEstimator):
     """Rad-scores of several regions, cross-fitted on the cases that they are learned from.
 
     ``fit_transform`` gives each training case the score of a signature that never saw its patient, which is what a
-    model on top of the scores must be fitted to; ``transform`` applies the signatures fitted to all training cases.
-    The two therefore differ on training cases on purpose, as in scikit-learn's ``TargetEncoder``.
+    model on top of the scores must be fitted to. Scores averaged over several divisions into folds would spread less
+    than those of a new case, and the model's coefficients would come out too large. ``transform`` applies the
+    signatures fitted to all training cases. The two therefore differ on training cases on purpose, as in
+    scikit-learn's ``TargetEncoder``.
 
     Parameters
     ----------
@@ -154,10 +144,8 @@ class CrossFittedRadScores(TransformerMixin, BaseEstimator):
         Estimator to clone for each block; default: ``LassoSignature()``.
     n_folds : int
         Folds of the cross-fitting.
-    cross_fit : bool
-        False gives in-sample scores, as published nomograms use; they are too good on the training cases.
     n_jobs : int, optional
-        Processes, as joblib counts them.
+        Threads, as joblib counts them.
     random_state : int
         Seed of the folds.
 
@@ -172,14 +160,12 @@ class CrossFittedRadScores(TransformerMixin, BaseEstimator):
         blocks: Sequence[tuple[str, Sequence[int]]] | None = None,
         signature: LassoSignature | None = None,
         n_folds: int = 5,
-        cross_fit: bool = True,
         n_jobs: int | None = None,
         random_state: int = 0,
     ):
         self.blocks = blocks
         self.signature = signature
         self.n_folds = n_folds
-        self.cross_fit = cross_fit
         self.n_jobs = n_jobs
         self.random_state = random_state
 
@@ -196,11 +182,9 @@ class CrossFittedRadScores(TransformerMixin, BaseEstimator):
         X, y = self._check_training(X, y)
         blocks = self._blocks(X)
         everyone = np.arange(len(y))
-        folds = grouped_folds(y, groups, self.n_folds, self.random_state) if self.cross_fit else []
+        folds = grouped_folds(y, groups, self.n_folds, self.random_state)
         fitted = iter(self._fit_all(X, y, groups, [everyone, *(train for train, _ in folds)]))
         self.signatures_ = {name: next(fitted) for name, _ in blocks}
-        if not self.cross_fit:
-            return self.transform(X)
         scores = np.empty((len(y), len(blocks)))
         for _, test in folds:
             for index, (_, columns) in enumerate(blocks):
@@ -232,13 +216,16 @@ class CrossFittedRadScores(TransformerMixin, BaseEstimator):
         from joblib import Parallel, delayed
 
         prototype = self.signature if self.signature is not None else LassoSignature()
-        groups = None if groups is None else np.asarray(groups)
-        tasks = (
-            delayed(_fit_signature)(clone(prototype), x[np.ix_(rows, columns)], y[rows], _take(groups, rows))
-            for rows in subsets
-            for _, columns in self._blocks(x)
+        groups = np.arange(len(y)) if groups is None else np.asarray(groups)
+        tasks = []
+        for rows in subsets:
+            # The same division for every block: made once, because with several lesions a patient it takes long.
+            folds = grouped_folds(y[rows], groups[rows], prototype.n_folds, prototype.random_state)
+            tasks += [(x, y, rows, columns, folds) for _, columns in self._blocks(x)]
+        # Threads share the features, and the compiled fits hold no interpreter lock.
+        return Parallel(n_jobs=self.n_jobs, prefer="threads")(
+            delayed(_fit_signature)(clone(prototype), *task) for task in tasks
         )
-        return Parallel(n_jobs=self.n_jobs)(tasks)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -266,17 +253,16 @@ def grouped_folds(y: np.ndarray, groups, n_folds: int, random_state: int) -> lis
     rarest = min(len(np.unique(groups[y == label])) for label in (0, 1))
     if rarest < 2:
         raise ValueError(f"cross-validation needs 2 patients of each class, the smaller class has {rarest}")
-    splitter = StratifiedGroupKFold(min(n_folds, rarest), shuffle=True, random_state=random_state)
-    folds = [(train, test) for train, test in splitter.split(y, y, groups) if len(test)]
+    # Where every patient has one case the plain splitter does the same, many times faster.
+    plain = len(np.unique(groups)) == len(groups)
+    splitter = StratifiedKFold if plain else StratifiedGroupKFold
+    splitter = splitter(min(n_folds, rarest), shuffle=True, random_state=random_state)
+    folds = [(train, test) for train, test in splitter.split(y, y, None if plain else groups) if len(test)]
     # With few large groups the training side of a fold can come out with one class, and teaches nothing.
     if len(folds) < 2 or any(min(np.bincount(y[train], minlength=2)) == 0 for train, _ in folds):
         raise ValueError("the patients are too few or too unequal for cross-validation: a fold has one class only")
     return folds
 
 
-def _fit_signature(signature: LassoSignature, x: np.ndarray, y: np.ndarray, groups) -> LassoSignature:
-    return signature.fit(x, y, groups=groups)
-
-
-def _take(groups: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
-    return None if groups is None else groups[rows]
+def _fit_signature(signature: LassoSignature, x, y, rows: np.ndarray, columns: np.ndarray, folds) -> LassoSignature:
+    return signature.fit(x[np.ix_(rows, columns)], y[rows], folds=folds)
