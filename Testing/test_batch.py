@@ -10,7 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from models import CLINICAL, EXTRACTION, ROW, make_model
+from models import (
+    CLINICAL,
+    DIAMETER,
+    EXTRACTION,
+    FOREIGN_ROW,
+    INTRATUMORAL,
+    ROW,
+    make_density_model,
+    make_foreign_model,
+    make_logistic,
+    make_model,
+)
 
 from HER2NomogramLib import batch
 from HER2NomogramLib.batch import (
@@ -28,7 +39,7 @@ from HER2NomogramLib.modelfile import Signature
 from HER2NomogramLib.phantom import make_cohort
 from HER2NomogramLib.prediction import predict_case, predict_row
 from HER2NomogramLib.regions import feret_diameter_mm
-from HER2NomogramLib.tables import read_extraction_facts, read_features
+from HER2NomogramLib.tables import FeatureTable, read_extraction_facts, read_features
 
 SETTINGS = ExtractionSettings.from_dict(EXTRACTION)
 MARGINS = (5.0, 10.0)
@@ -407,6 +418,83 @@ def test_feature_table_predicts_the_same_as_the_images(cases, extracted, tmp_pat
     assert without_warnings(rows[0]) == without_warnings(rows[1])
     for row in rows[1]:
         assert ("was measured from the segment" in row["warnings"]) is (blank is not None)
+
+
+@pytest.mark.parametrize("with_table", [False, True])
+def test_blank_diameter_is_measured_before_it_is_filled(cases, extracted, tmp_path, with_table):
+    diameter = replace(DIAMETER, fill=1.0)
+    model = make_model(
+        nomogram=make_logistic((INTRATUMORAL, diameter), (1.0, 0.05)), clinical=make_logistic((diameter,), (0.05,))
+    )
+    blank = [replace(case, clinical={}) for case in cases[:1]]
+    given = from_table(extracted) if with_table else {}
+    prediction = predict_cases(blank, model, tmp_path / "p.csv", **given).done["phantom_0001"]
+    measured = read_features(extracted[1]).row("phantom_0001")["image__intratumoral__diagnostics_FeretDiameter"]
+    assert prediction.predictors["tumor_diameter_mm"] == measured
+    assert not any("is missing" in warning for warning in prediction.warnings)
+
+
+def test_diameter_that_the_feature_table_does_not_have_is_filled(cases, extracted, tmp_path):
+    table, facts = from_table(extracted).values()
+    kept = [i for i, name in enumerate(table.columns) if "FeretDiameter" not in name]
+    table = FeatureTable(table.case_ids, tuple(table.columns[i] for i in kept), table.values[:, kept])
+    diameter = replace(DIAMETER, fill=15.0)
+    model = make_model(
+        nomogram=make_logistic((INTRATUMORAL, diameter), (1.0, 0.05)), clinical=make_logistic((diameter,), (0.05,))
+    )
+    (prediction,) = predict_cases(
+        [replace(cases[0], clinical={})], model, tmp_path / "p.csv", table, facts
+    ).done.values()
+    assert prediction.predictors["tumor_diameter_mm"] == 15.0
+    assert "Tumor diameter is missing: 15 mm (median of the training cases) was used." in prediction.warnings
+
+
+def test_missing_factor_of_a_batch_is_filled_and_an_unknown_level_fails_its_case_alone(cases, extracted, tmp_path):
+    clinical = [{"breast_density": "", "age": "60"}, {"breast_density": "F", "age": "60"}, {"breast_density": "a"}]
+    changed = [replace(case, clinical=factors) for case, factors in zip(cases, clinical)]
+    out = tmp_path / "p.csv"
+    result = predict_cases(changed, make_density_model(), out, **from_table(extracted))
+    assert list(result.failed) == ["phantom_0002"]
+    assert "'breast_density' is 'F'" in result.failed["phantom_0002"]
+    first, third = rows_of(out)
+    assert "Breast density is missing: C (" in first["warnings"] and "Age is missing" not in first["warnings"]
+    assert "Age is missing: 52 years (" in third["warnings"] and "density is missing" not in third["warnings"]
+
+
+# --- features of other software ---------------------------------------------------------------------------------------
+
+
+def foreign_table(case_ids) -> FeatureTable:
+    values = np.array([[value + 10 * number for value in FOREIGN_ROW.values()] for number in range(len(case_ids))])
+    return FeatureTable(tuple(case_ids), tuple(FOREIGN_ROW), values)
+
+
+@pytest.mark.parametrize("facts", [None, {"anything": "else"}], ids=["without facts", "facts that say nothing"])
+def test_features_of_other_software_need_no_facts(tmp_path, facts):
+    cases = [Case(name, name, "train", clinical=dict(CLINICAL)) for name in ("one", "two")]
+    table = foreign_table(["two", "one"])
+    result = predict_cases(cases, make_foreign_model(), tmp_path / "p.csv", table, facts)
+    assert result.failed == {}
+    for case in cases:
+        assert result.done[case.case_id] == predict_row(make_foreign_model(), table.row(case.case_id), CLINICAL)
+    assert [row["case_id"] for row in rows_of(tmp_path / "p.csv")] == ["one", "two"]
+
+
+def test_model_of_other_software_without_features_is_refused_before_any_work(cases, tmp_path, no_work):
+    with pytest.raises(InputError, match="features of other software.*--features"):
+        predict_cases(cases, make_foreign_model(), tmp_path / "p.csv")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_diameter_cannot_be_measured_by_other_software(tmp_path):
+    cases = [Case("one", "one", "train")]
+    with pytest.raises(InputError, match="'tumor_diameter_mm' .*is missing"):
+        predict_cases(cases, make_foreign_model(), tmp_path / "p.csv", foreign_table(["one"]))
+
+
+def test_features_without_their_settings_are_refused_by_a_model_that_has_some(cases, extracted, tmp_path):
+    with pytest.raises(InputError, match="features.json"):
+        predict_cases(cases, make_model(), tmp_path / "p.csv", read_features(extracted[1]))
 
 
 def test_two_processes_predict_the_same(cases, tmp_path):

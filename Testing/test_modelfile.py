@@ -16,7 +16,21 @@ import pytest
 from conftest import refusal_by
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from models import CALCIFICATIONS, DIAMETER, ENTROPY, INTRATUMORAL, MEAN, ROW, make_logistic, make_model
+from models import (
+    AGE,
+    CALCIFICATIONS,
+    DENSITY,
+    DIAMETER,
+    ENTROPY,
+    FOREIGN_ROW,
+    INTRATUMORAL,
+    MEAN,
+    ROW,
+    make_density_model,
+    make_foreign_model,
+    make_logistic,
+    make_model,
+)
 
 from HER2NomogramLib.errors import InputError
 from HER2NomogramLib.modelfile import (
@@ -117,9 +131,15 @@ def test_model_without_clinical_factors_and_with_an_empty_signature(tmp_path):
     assert loaded.signatures["peritumoral_5mm"].rad_score({}) == 0.3
 
 
+@pytest.mark.parametrize("make", [make_density_model, make_foreign_model])
+def test_round_trip_of_levels_fills_and_features_of_other_software(tmp_path, make):
+    save_model(make(), tmp_path / "model.json")
+    assert load_model(tmp_path / "model.json") == make()
+
+
 def test_file_is_plain_json_that_says_what_it_is(path):
     content = json.loads(path.read_text(encoding="utf-8"))
-    assert content["format"] == "HER2Nomogram model" and content["format_version"] == 1
+    assert content["format"] == "HER2Nomogram model" and content["format_version"] == 2
     assert content["digest"].startswith("sha256:")
 
 
@@ -168,14 +188,14 @@ def test_json_of_another_sort(path, content):
     assert "not a HER2Nomogram model" in refusal(path)
 
 
-@pytest.mark.parametrize("version", [0, 2, "1", None])
+@pytest.mark.parametrize("version", [0, 1, 3, "2", None])
 def test_other_format_version(path, version):
-    assert "version" in changed(path, lambda content: content.update(format_version=version))
+    message = changed(path, lambda content: content.update(format_version=version))
+    assert f"format version {version!r}, this software reads version 2" in message
 
 
-@pytest.mark.parametrize("version", [True, 1.0])
-def test_format_version_that_only_equals_one(path, version):
-    changed(path, lambda content: content.update(format_version=version))
+def test_format_version_that_only_equals_two(path):
+    assert "expected type" in changed(path, lambda content: content.update(format_version=2.0))
 
 
 @pytest.mark.parametrize(
@@ -256,13 +276,16 @@ def _others(value: object) -> list:
 
 @pytest.mark.parametrize("place", OBJECTS, ids=IDS)
 def test_every_mistyped_entry_is_refused(path, content, place):
-    optional = {"kind", "presentation"}
+    optional = {"kind", "presentation", "fill"}
     for key, value in at(content, place).items():
         if key == "digest":
             continue
         for wrong in _others(value):
-            # Null is right for these two, and text where the entry is null; another text than the known is refused.
+            # Null is right for these, and text or a number where the entry is null; another text than the known is
+            # refused, and a number of a Rad-score too.
             if key in optional and wrong is None:
+                continue
+            if key == "fill" and wrong == 0.5 and at(content, place)["source"] == "clinical":
                 continue
             damaged = copy.deepcopy(content)
             at(damaged, place)[key] = wrong
@@ -353,7 +376,12 @@ def test_predictor_without_its_signature(path, name):
 
 
 @pytest.mark.parametrize(
-    "feature", ["image__combined_5mm__original_firstorder_Mean", "low_energy__intratumoral__original_firstorder_Mean"]
+    "feature",
+    [
+        "image__combined_5mm__original_firstorder_Mean",
+        "low_energy__intratumoral__original_firstorder_Mean",
+        "original_firstorder_Mean",
+    ],
 )
 def test_feature_of_another_region_or_image(path, feature):
     def change(content):
@@ -420,16 +448,85 @@ def test_spacing_range_must_be_one(path, spacing):
     "entries",
     [
         {"source": "laboratory"},
+        {"levels": ["one"], "minimum": 0, "maximum": 0},
         {"levels": ["one"], "minimum": 0, "maximum": 1},
         {"levels": ["a", "b", "c"], "minimum": 0, "maximum": 1},
+        {"levels": ["a", "b"], "minimum": 0, "maximum": 2},
+        {"levels": ["a", "b"], "minimum": -1, "maximum": 1},
         {"minimum": 40},
         {"minimum": 41},
         {"levels": ["no", "yes"]},
     ],
-    ids=["source", "one level", "three levels", "empty range", "reversed range", "binary from 8 to 40"],
-)
+    ids=[
+        "source", "one level", "one level from 0 to 1", "three levels", "two levels to 2", "levels from -1",
+        "empty range", "reversed range", "binary from 8 to 40",
+    ],
+)  # fmt: skip
 def test_predictor_that_makes_no_sense(path, entries):
     assert "tumor_diameter_mm" in changed(path, lambda content: content["nomogram"]["predictors"][2].update(entries))
+
+
+@pytest.fixture
+def density_path(tmp_path) -> Path:
+    """A valid model file with a factor of four levels and two factors that may be missing."""
+    path = tmp_path / "density.json"
+    save_model(make_density_model(), path)
+    return path
+
+
+def density_of(content: dict) -> list[dict]:
+    """The predictor of four levels in the models that have it."""
+    return [p for name in ("nomogram", "clinical") for p in content[name]["predictors"] if p["name"] == DENSITY.name]
+
+
+@pytest.mark.parametrize(
+    "levels",
+    [["A", "B", "C", "c"], ["A", "B", "C", " C"], ["A", "B", "C", " "], ["A", "B", "C", "NA"]],
+    ids=["other case", "a space", "blank", "missing value"],
+)
+def test_levels_that_cases_cannot_name(density_path, levels):
+    def change(content):
+        for predictor in density_of(content):
+            predictor["levels"] = levels
+
+    assert "'breast_density' has levels that cannot be told apart" in changed(density_path, change)
+
+
+def test_level_twice(density_path):
+    def change(content):
+        for predictor in density_of(content):
+            predictor["levels"] = ["A", "B", "C", "C"]
+
+    assert "different texts" in changed(density_path, change)
+
+
+@pytest.mark.parametrize("fill", [-1, 4, 0.5, 1.999])
+def test_fill_that_is_no_level(density_path, fill):
+    def change(content):
+        for predictor in density_of(content):
+            predictor["fill"] = fill
+
+    assert "breast_density" in changed(density_path, change)
+
+
+def test_rad_score_has_neither_fill_nor_levels(density_path):
+    for entries in ({"fill": 0.0}, {"levels": ["low", "high"], "minimum": 0, "maximum": 1}):
+        content = json.loads(density_path.read_text())
+        content["nomogram"]["predictors"][0].update(entries)
+        rewrite(density_path, content)
+        assert "'intratumoral'" in refusal(density_path)
+
+
+@pytest.mark.parametrize("entries", [{"fill": 1.0}, {"fill": None}, {"levels": ["D", "C", "B", "A"]}], ids=str)
+def test_factor_that_differs_between_models(density_path, entries):
+    message = changed(density_path, lambda content: content["clinical"]["predictors"][0].update(entries))
+    assert "'breast_density' has two sets" in message
+
+
+@pytest.mark.parametrize("change", [list.pop, lambda values: values.append(0.1)], ids=["shorter", "longer"])
+@pytest.mark.parametrize("place", [("coefficients",), ("covariance", 3), ("covariance",)], ids=str)
+def test_every_level_but_the_reference_has_a_coefficient(density_path, place, change):
+    assert "nomogram" in changed(density_path, lambda content: change(at(content["nomogram"], place)))
 
 
 def test_predictor_twice(path):
@@ -445,6 +542,63 @@ def test_predictor_in_the_wrong_model(path, model, other):
         content[model] = content[other]
 
     assert f"does not belong in the {model} model" in changed(path, change)
+
+
+def test_clinical_factor_of_the_radiomics_model_alone(path):
+    def change(content):
+        content["radiomics"]["predictors"][1].update(name="age", source="clinical")
+
+    assert "'age' does not belong in the radiomics model" in changed(path, change)
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"margins_mm": [5]},
+        {"kind": "recombined"},
+        {"presentation": "FOR PROCESSING"},
+        {"spacing_range_mm": [0.1, 0.2]},
+    ],
+    ids=lambda entries: next(iter(entries)),
+)
+def test_model_without_extraction_settings_says_nothing_of_images(tmp_path, entries):
+    save_model(make_foreign_model(), tmp_path / "model.json")
+    assert "without extraction settings" in changed(tmp_path / "model.json", lambda content: content.update(entries))
+
+
+@pytest.mark.parametrize("column", ["image__another__mean", "low_energy__whole lesion__mean", "a__b__c"])
+def test_column_of_other_software_that_names_another_region_or_image(tmp_path, column):
+    def change(content):
+        content["signatures"]["whole lesion"]["features"][1] = column
+
+    save_model(make_foreign_model(), tmp_path / "model.json")
+    assert "another image or region" in changed(tmp_path / "model.json", change)
+
+
+@pytest.mark.parametrize("region", ["", "  "])
+def test_region_without_a_name(tmp_path, region):
+    def change(content):
+        signature = {**content["signatures"].pop("whole lesion"), "region": region}
+        for key in ("features", "means", "scales", "coefficients"):
+            signature[key] = []
+        content["signatures"][region] = signature
+        for name in ("nomogram", "radiomics"):
+            content[name]["predictors"][0]["name"] = region
+
+    save_model(make_foreign_model(), tmp_path / "model.json")
+    assert "without a name" in changed(tmp_path / "model.json", change)
+
+
+@pytest.mark.parametrize(
+    ("entry", "value", "words"),
+    [
+        ("extraction", None, "without extraction settings"),
+        ("spacing_range_mm", None, "spacing range is missing"),
+        ("margins_mm", [], "Margins"),
+    ],
+)
+def test_model_of_images_needs_all_that_is_said_of_them(path, entry, value, words):
+    assert words in changed(path, lambda content: content.update({entry: value}))
 
 
 # --- saving -----------------------------------------------------------------------------------------------------------
@@ -541,6 +695,103 @@ def test_parse_binary(given_, number):
 def test_parse_binary_that_is_neither(given_):
     with pytest.raises(InputError, match=r"absent \(0\) or present \(1\)"):
         CALCIFICATIONS.parse(given_)
+
+
+@pytest.mark.parametrize("given_, number", [("A", 0), ("d", 3), (" C ", 2)])
+def test_parse_one_of_four_levels(given_, number):
+    assert DENSITY.parse(given_) == number
+
+
+@pytest.mark.parametrize("given_", ["E", "0", "1", 2, "AB", "c/d"])
+def test_parse_level_that_the_model_does_not_know(given_):
+    with pytest.raises(InputError, match=rf"'breast_density' is '{given_}'.*A, B, C and D"):
+        DENSITY.parse(given_)
+
+
+@pytest.mark.parametrize(
+    ("levels", "given_", "index"),
+    [
+        (("0", "1"), "1", 1),
+        (("0", "1"), "0.0", 0),
+        (("1", "2", "3"), "1", 0),
+        (("1", "2", "3"), "3.0", 2),  # what a spreadsheet makes of a grade
+        (("1", "2"), "1", 0),
+        (("0", "1+", "2+", "3+"), 0.0, 0),
+    ],
+)
+def test_parse_levels_that_are_named_by_numbers(levels, given_, index):
+    assert replace(DENSITY, levels=levels, maximum=len(levels) - 1.0).parse(given_) == index
+
+
+@pytest.mark.parametrize(
+    ("levels", "given_"), [(("1", "2", "3"), "0"), (("1", "2"), "0"), (("1", "2"), "1.5"), (("0", "1+", "2+"), "1")]
+)
+def test_number_is_no_index_where_levels_are_named_by_numbers(levels, given_):
+    with pytest.raises(InputError, match=f"is '{given_}': the model knows {levels[0]}.* and"):
+        replace(DENSITY, levels=levels, maximum=len(levels) - 1.0).parse(given_)
+
+
+def test_missing_value_is_refused_by_parse_even_with_a_fill():
+    for predictor in (DENSITY, AGE):
+        with pytest.raises(InputError, match=f"'{predictor.name}'.*missing"):
+            predictor.parse("")
+
+
+def test_values_as_text():
+    assert [DENSITY.text(value) for value in (0.0, 3)] == ["A", "D"]
+    assert [DIAMETER.text(value) for value in (20.0, 23.456)] == ["20 mm", "23.46 mm"]
+    assert replace(AGE, unit="%").text(14.0) == "14%" and INTRATUMORAL.text(-0.5) == "-0.5"
+    assert DENSITY.fill_text == "C (the most frequent level of the training cases)"
+    assert AGE.fill_text == "52 years (median of the training cases)"
+
+
+@pytest.mark.parametrize("value", [-1.0, 4.0, 0.5, math.nan])
+def test_value_that_is_no_level(value):
+    for use in (DENSITY.text, lambda v: make_density_model().nomogram.effect(DENSITY, v)):
+        with pytest.raises(ValueError, match="no level of 'breast_density'"):
+            use(value)
+
+
+def test_width_is_the_number_of_coefficients():
+    assert [p.width for p in (DIAMETER, CALCIFICATIONS, DENSITY)] == [1, 1, 3]
+
+
+@pytest.mark.parametrize(("level", "columns"), [(0, [0, 0, 0]), (1, [1, 0, 0]), (2, [0, 1, 0]), (3, [0, 0, 1])])
+def test_design_and_log_odds_of_every_level_by_hand(level, columns):
+    logistic = make_density_model().nomogram
+    values = {"intratumoral": 1.5, "breast_density": float(level), "age": 60.0}
+    assert logistic.design(values).tolist() == [1.0, 1.5, *columns, 60.0]
+    effect = [0.0, 0.5, 1.5, -0.5][level]
+    assert logistic.effect(DENSITY, level) == effect and logistic.effect(AGE, 60.0) == pytest.approx(0.6)
+    assert logistic.linear_predictor(values) == pytest.approx(-1.0 + 1.5 + effect + 0.6, abs=1e-15)
+    variance = 0.04 + 1.5**2 * 0.01 + [0.0, 0.02, 0.03, 0.05][level] + 60**2 * 0.0001
+    low = logistic.linear_predictor(values) - 1.959963984540054 * math.sqrt(variance)
+    assert logistic.interval(values)[0] == pytest.approx(1 / (1 + math.exp(-low)), abs=1e-12)
+
+
+def test_levels_equal_the_treatment_coding_of_statsmodels():
+    import statsmodels.api as sm
+
+    rng = np.random.default_rng(7)
+    level, number = rng.integers(0, 4, 200), rng.normal(size=200)
+    x = np.column_stack([np.ones(200), number, *(level == k for k in (1, 2, 3))])
+    y = rng.random(200) < 1 / (1 + np.exp(-(x @ [-0.5, 0.7, 0.4, -0.8, 1.1])))
+    result = sm.GLM(y.astype(float), x, family=sm.families.Binomial()).fit(tol=1e-14)
+    predictors = (replace(DIAMETER, name="number", minimum=-9.0, maximum=9.0), DENSITY)
+    covariance = tuple(map(tuple, result.cov_params().tolist()))
+    model = LogisticModel(predictors, float(result.params[0]), tuple(result.params[1:].tolist()), covariance, 0.5)
+    frame = result.get_prediction(x).summary_frame()
+    for row in range(0, 200, 10):
+        values = {"number": number[row], "breast_density": level[row]}
+        expected = frame.iloc[row]
+        assert model.probability(values) == pytest.approx(expected["mean"], rel=1e-10)
+        assert model.interval(values) == pytest.approx((expected["mean_ci_lower"], expected["mean_ci_upper"]), rel=1e-9)
+
+
+def test_rad_score_of_a_region_of_other_software():
+    (signature,) = make_foreign_model().signatures.values()
+    assert signature.rad_score(FOREIGN_ROW) == pytest.approx(1.1)
+    assert [feature.feature for feature in signature.selected(FOREIGN_ROW)] == ["mean gray", "entropy (bits)"]
 
 
 @pytest.fixture(scope="module")

@@ -8,14 +8,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from models import (
+    AGE,
     CLINICAL,
+    DENSITY,
     DIAMETER,
     ENTROPY,
     EXTRACTION,
+    FOREIGN_ROW,
     INTRATUMORAL,
     MEAN,
     RING_MEAN,
     ROW,
+    make_density_model,
+    make_foreign_model,
     make_logistic,
     make_model,
 )
@@ -79,6 +84,75 @@ def test_every_number_of_a_prediction_by_hand():
     assert (prediction.cutoff, prediction.positive) == (0.4, True)
     assert prediction.warnings == () and prediction.extrapolated is False
     assert prediction.model_name == "Test model"
+
+
+def test_values_of_the_predictors_are_told_as_people_read_them():
+    prediction = predict_row(make_model(), ROW, CLINICAL)
+    assert prediction.predictor_texts == {
+        "intratumoral": "1.1", "peritumoral_5mm": "0.3", "tumor_diameter_mm": "20 mm", "microcalcifications": "present"
+    }  # fmt: skip
+
+
+def test_case_of_a_model_with_four_levels_by_hand():
+    prediction = predict_row(make_density_model(), ROW, {"breast_density": "b", "age": "60"})
+    assert prediction.predictors == pytest.approx({"intratumoral": 1.1, "breast_density": 1.0, "age": 60.0})
+    # -1.0 + 1.1 + 0.5 + 0.6, and the points of 1.1 + 2.0, 0.5 + 0.5 and 0.3 log odds at 0.04 each
+    assert prediction.probability == pytest.approx(expit(1.2), abs=1e-14)
+    assert prediction.points == pytest.approx({"intratumoral": 77.5, "breast_density": 25.0, "age": 7.5})
+    half_width = 1.959963984540054 * math.sqrt(0.04 + 1.1**2 * 0.01 + 0.02 + 60**2 * 0.0001)
+    assert prediction.interval == pytest.approx((expit(1.2 - half_width), expit(1.2 + half_width)), abs=1e-14)
+    assert prediction.clinical_probability == pytest.approx(expit(-2.0 + 0.6 + 0.02 * 60), abs=1e-14)
+    assert prediction.predictor_texts["breast_density"] == "B"
+    assert prediction.warnings == () and prediction.extrapolated is False
+
+
+@pytest.mark.parametrize("level", "ABCD")
+def test_no_level_is_outside_of_the_training_range(level):
+    prediction = predict_row(make_density_model(), ROW, {"breast_density": level, "age": 60})
+    assert prediction.warnings == () and prediction.extrapolated is False
+
+
+@pytest.mark.parametrize("level", ["E", "2", "dense"])
+def test_level_that_the_model_does_not_know_is_refused_though_a_missing_one_is_not(level):
+    with pytest.raises(InputError, match=f"'breast_density' is '{level}': the model knows A, B, C and D"):
+        predict_row(make_density_model(), ROW, {"breast_density": level, "age": 60})
+
+
+@pytest.mark.parametrize("blank", ["", "  ", None, "nan", math.nan, "NA", "absent from the mapping"])
+def test_missing_factors_are_filled_and_said(blank):
+    clinical = {} if blank == "absent from the mapping" else {"breast_density": blank, "age": blank}
+    prediction = predict_row(make_density_model(), ROW, clinical, warnings=("first",))
+    filled = predict_row(make_density_model(), ROW, {"breast_density": "C", "age": 52})
+    assert prediction.predictors == filled.predictors and prediction.predictors["age"] == 52.0
+    assert (prediction.probability, prediction.interval) == (filled.probability, filled.interval)
+    assert prediction.clinical_probability == filled.clinical_probability
+    assert prediction.warnings == (
+        "first",
+        "Breast density is missing: C (the most frequent level of the training cases) was used.",
+        "Age is missing: 52 years (median of the training cases) was used.",
+    )
+    assert prediction.extrapolated is False and prediction.filled == ("breast_density", "age")
+    assert filled.warnings == () and filled.filled == ()
+
+
+def test_factor_of_the_clinical_model_alone_is_filled_and_said_too():
+    model = make_density_model(nomogram=make_logistic((INTRATUMORAL, DENSITY), (1.0, 0.5, 1.5, -0.5)))
+    prediction = predict_row(model, ROW, {"breast_density": "A"})
+    assert prediction.clinical_probability == pytest.approx(expit(-2.0 + 0.02 * 52), abs=1e-14)
+    assert prediction.warnings == ("Age is missing: 52 years (median of the training cases) was used.",)
+    assert prediction.filled == ("age",)
+
+
+def test_missing_factor_without_a_fill_is_refused_beside_one_that_is_filled():
+    model = make_density_model(clinical=make_logistic((AGE, DIAMETER), (0.02, 0.05)))
+    with pytest.raises(InputError, match="^Clinical factor 'tumor_diameter_mm' .*is missing"):
+        predict_row(model, ROW, {})
+
+
+def test_row_of_features_of_other_software():
+    prediction = predict_row(make_foreign_model(), FOREIGN_ROW, CLINICAL)
+    assert prediction.rad_scores == pytest.approx({"whole lesion": 1.1})
+    assert prediction.probability == pytest.approx(expit(-1.5 + 1.1 + 0.05 * 20), abs=1e-14)
 
 
 def test_selected_features_of_the_signatures_in_the_nomogram():
@@ -153,7 +227,7 @@ def test_values_outside_the_training_range_are_warned_of_with_the_earlier_warnin
         "first",
         "second",
         "Rad-score, intratumoral 3.6 is outside the training range (-2 to 2): extrapolated.",
-        "Tumor diameter 52.2 mm is outside the training range (8 to 40): extrapolated.",
+        "Tumor diameter 52.25 mm is outside the training range (8 to 40): extrapolated.",
         "1 of 3 selected features lie more than 3 standard deviations from the mean of the training cases.",
     )
 
@@ -215,6 +289,15 @@ def test_rings_leave_out_air_and_what_is_excluded(study, mammogram):
     assert np.array_equal(regions["peritumoral_5mm"].mask, whole["peritumoral_5mm"].mask & ~exclude)
     assert np.array_equal(regions["intratumoral"].mask, study.lesion)
     assert not (whole["peritumoral_5mm"].mask & ~mammogram.breast).any()
+
+
+def test_model_of_other_software_is_not_applied_to_an_image(study, mammogram):
+    def extract(*_):
+        raise AssertionError("extracted for a model that says not how")
+
+    with pytest.raises(InputError, match="'Test model' was trained on features of other software.*--features") as error:
+        predict(make_foreign_model(), mammogram, study.lesion, extract=extract)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -299,6 +382,18 @@ def test_blank_diameter_is_measured(study, mammogram, blank):
     assert prediction.predictors["tumor_diameter_mm"] == pytest.approx(math.sqrt(136.0), abs=1e-9)
     assert prediction.warnings == ("Tumor diameter 11.7 mm was measured from the segment, not given.",)
     assert clinical.get("tumor_diameter_mm", blank) is blank
+
+
+def test_blank_diameter_is_measured_before_it_is_filled(study, mammogram):
+    diameter = replace(DIAMETER, fill=15.0)
+    logistic = {
+        "nomogram": make_logistic((INTRATUMORAL, diameter), (1.0, 0.05)),
+        "clinical": make_logistic((diameter,), (0.05,)),
+    }
+    prediction = predict(make_model(**logistic), mammogram, lesion_in(study), {})[0]
+    assert prediction.predictors["tumor_diameter_mm"] == pytest.approx(math.sqrt(136.0), abs=1e-9)
+    assert prediction.warnings == ("Tumor diameter 11.7 mm was measured from the segment, not given.",)
+    assert predict_row(make_model(**logistic), ROW, {}).predictors["tumor_diameter_mm"] == 15.0
 
 
 def test_given_diameter_is_not_measured(study, mammogram):

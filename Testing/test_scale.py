@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from models import CALCIFICATIONS, DIAMETER, INTRATUMORAL, RING, make_logistic, make_model
+from models import (
+    CALCIFICATIONS,
+    DENSITY,
+    DIAMETER,
+    INTRATUMORAL,
+    RING,
+    make_density_model,
+    make_logistic,
+    make_model,
+)
 
 from HER2NomogramLib.errors import InputError
 from HER2NomogramLib.modelfile import LogisticModel, Predictor
@@ -18,24 +28,37 @@ SCALE = PointsScale(make_model().nomogram)
 
 @st.composite
 def logistic_models(draw) -> LogisticModel:
-    """Models of one to five predictors: rising, falling and without effect, numbers and binary factors."""
+    """Models of one to five predictors: rising, falling and without effect, numbers and factors of 2 to 5 levels."""
     predictors, coefficients = [], []
     for number in range(draw(st.integers(1, 5))):
-        binary = draw(st.booleans())
-        low = 0.0 if binary else draw(st.floats(-50, 50))
-        width = 1.0 if binary else draw(st.floats(1, 100))
-        levels = ("no", "yes") if binary else ()
+        levels = ("no", "yes", "c", "d", "e")[: draw(st.sampled_from((0, 0, 2, 3, 5)))]
+        low = 0.0 if levels else draw(st.floats(-50, 50))
+        width = len(levels) - 1.0 if levels else draw(st.floats(1, 100))
         predictors.append(Predictor(f"x{number}", "clinical", f"x{number}", "", low, low + width, levels))
-        coefficients.append(draw(st.just(0.0) | st.floats(-6, 6)) / width)
-    spans = [abs(c) * (p.maximum - p.minimum) for p, c in zip(predictors, coefficients)]
-    assume(max(spans) > 1e-3)
-    return make_logistic(predictors, coefficients, draw(st.floats(-5, 5)))
+        for _ in range(predictors[-1].width):
+            coefficients.append(draw(st.just(0.0) | st.floats(-6, 6)) / (1.0 if levels else width))
+    model = make_logistic(predictors, coefficients, draw(st.floats(-5, 5)))
+    effects = [effects_of(model, predictor) for predictor in predictors]
+    assume(max(max(found) - min(found) for found in effects) > 1e-3)
+    return model
+
+
+def effects_of(model: LogisticModel, predictor: Predictor) -> list[float]:
+    """Log odds of the ends of a predictor's range, or of all its levels."""
+    values = range(len(predictor.levels)) if predictor.levels else (predictor.minimum, predictor.maximum)
+    return [model.effect(predictor, value) for value in values]
 
 
 def values_for(data, model: LogisticModel, beyond: float = 0.0) -> dict[str, float]:
-    """Values within the training ranges, or up to a share ``beyond`` of the range outside of them."""
+    """Values within the training ranges, or numbers up to a share ``beyond`` of the range outside of them."""
     fraction = st.floats(-beyond, 1 + beyond)
-    return {p.name: p.minimum + data.draw(fraction) * (p.maximum - p.minimum) for p in model.predictors}
+    values = {}
+    for p in model.predictors:
+        if p.levels:
+            values[p.name] = float(data.draw(st.integers(0, len(p.levels) - 1)))
+        else:
+            values[p.name] = p.minimum + data.draw(fraction) * (p.maximum - p.minimum)
+    return values
 
 
 # --- by hand ----------------------------------------------------------------------------------------------------------
@@ -72,6 +95,24 @@ def test_axis_of_a_binary_predictor_has_its_two_levels():
     assert SCALE.axis("microcalcifications") == [(0.0, 0.0), (1.0, pytest.approx(10.0))]
 
 
+def test_points_of_four_levels_by_hand():
+    # Effects 0, 0.5, 1.5, -0.5: a span of 2; the Rad-score spans 4, the age 0.5. A point is worth 0.04.
+    scale = PointsScale(make_density_model().nomogram)
+    assert scale.axis("breast_density") == [
+        (0.0, pytest.approx(12.5)), (1.0, pytest.approx(25.0)), (2.0, pytest.approx(50.0)), (3.0, 0.0)
+    ]  # fmt: skip
+    assert scale.max_total == pytest.approx(100 + 50 + 12.5)
+    values = {"intratumoral": 0.0, "breast_density": 1.0, "age": 60.0}
+    assert scale.total(values) == pytest.approx(50 + 25 + 7.5)
+    # -1.0 + 0.5 + 0.6
+    assert scale.probability_of_total(82.5) == pytest.approx(1 / (1 + math.exp(-0.1)), abs=1e-14)
+
+
+def test_levels_alone_span_0_to_100_points():
+    scale = PointsScale(make_logistic((DENSITY,), (-1.0, -4.0, 0.0)))
+    assert [points for _, points in scale.axis("breast_density")] == pytest.approx([100.0, 75.0, 0.0, 100.0])
+
+
 def test_axis_by_hand():
     values = [value for value, _ in SCALE.axis("tumor_diameter_mm")]
     assert values == [8.0, 10.0, 20.0, 30.0, 40.0]
@@ -102,9 +143,9 @@ def test_widest_predictor_spans_0_to_100_points_and_none_more(model):
     scale = PointsScale(model)
     spans = []
     for predictor in model.predictors:
-        ends = sorted(scale.points(predictor.name, value) for value in (predictor.minimum, predictor.maximum))
-        assert ends[0] == 0.0 and ends[1] <= 100 + 1e-9
-        spans.append(ends[1])
+        points = [points for _, points in scale.axis(predictor.name)]
+        assert min(points) == 0.0 and max(points) <= 100 + 1e-9
+        spans.append(max(points))
     assert max(spans) == pytest.approx(100.0, abs=1e-9)
     assert scale.max_total == pytest.approx(sum(spans), abs=1e-9)
 
@@ -119,13 +160,12 @@ def test_total_points_have_the_probability_of_the_model(model, data):
 @given(logistic_models(), st.data())
 def test_more_risk_has_more_points(model, data):
     scale = PointsScale(model)
-    for predictor, coefficient in zip(model.predictors, model.coefficients):
-        # Where the effect drowns in rounding there is nothing to compare.
-        if abs(coefficient) * (predictor.maximum - predictor.minimum) < 1e-6:
-            continue
-        riskier = predictor.maximum if coefficient > 0 else predictor.minimum
-        safer = predictor.minimum if coefficient > 0 else predictor.maximum
-        assert scale.points(predictor.name, riskier) > scale.points(predictor.name, safer) == 0.0
+    for predictor in model.predictors:
+        effects = [(model.effect(predictor, value), points) for value, points in scale.axis(predictor.name)]
+        for (effect, points), (other_effect, other_points) in itertools.combinations(effects, 2):
+            # Where the effect drowns in rounding there is nothing to compare.
+            if abs(effect - other_effect) > 1e-6:
+                assert (effect > other_effect) is (points > other_points)
     values = values_for(data, model)
     assert -1e-9 <= scale.total(values) <= scale.max_total + 1e-9
 
@@ -138,7 +178,7 @@ def test_axis_ticks_lie_in_the_training_range_and_include_its_ends(model):
         values = [value for value, _ in ticks]
         assert values[0] == predictor.minimum and values[-1] == predictor.maximum
         assert all(before < after for before, after in zip(values, values[1:]))
-        assert len(values) == 2 if predictor.levels else 3 <= len(values) <= 9
+        assert len(values) == len(predictor.levels) if predictor.levels else 3 <= len(values) <= 9
         assert [points for _, points in ticks] == [scale.points(predictor.name, value) for value in values]
 
 

@@ -24,6 +24,7 @@ from .modelfile import Model
 from .prediction import (
     Prediction,
     case_regions,
+    check_extraction,
     check_image,
     fill_diameter,
     image_warnings,
@@ -134,16 +135,21 @@ def predict_cases(
     Parameters
     ----------
     features : FeatureTable, optional
-        Use these instead of the images.
+        Use these instead of the images. A model of other software's features needs them.
     facts : mapping, optional
-        Of the extraction, from :func:`.tables.read_extraction_facts`; needed with ``features``.
+        Of the extraction, from :func:`.tables.read_extraction_facts`; needed with ``features``, but for a model of
+        other software's features, of which nobody knows how they were made.
 
     Raises
     ------
     InputError
-        Where the features were extracted with other settings than the model's.
+        Where the features were extracted with other settings than the model's, or the model is not for images.
     """
     check_writable(out)
+    if features is None:
+        check_extraction(model)
+    elif model.extraction is not None:
+        _check_settings(model, facts or {})
 
     def write(path: Path) -> None:
         write_rows(path, [prediction_row(case_id, prediction) for case_id, prediction in result.done.items()])
@@ -152,8 +158,7 @@ def predict_cases(
     if features is None:
         outcomes = _run(_predict_case, cases, (model,), jobs, progress)
     else:
-        _check_settings(model, facts or {})
-        outcomes = _run(_predict_features, cases, (model, features, facts), 1, progress)
+        outcomes = _run(_predict_features, cases, (model, features, facts or {}), 1, progress)
     _collect(result, outcomes, write, Path(out))
     return result
 
@@ -258,6 +263,13 @@ class _RecordedImage:
 
 def _predict_features(case: Case, model: Model, features: FeatureTable, facts: Mapping[str, Any]) -> Prediction:
     row = features.row(case.case_id)
+    of_image = () if model.extraction is None else _recorded_warnings(case, model, facts)
+    clinical, of_diameter = fill_diameter(model, case.clinical, lambda: row.get(diameter_column()))
+    return predict_row(model, row, clinical, (*of_image, *of_diameter))
+
+
+def _recorded_warnings(case: Case, model: Model, facts: Mapping[str, Any]) -> tuple[str, ...]:
+    """What to say of the image that features were extracted from; refuses one of another kind than the model's."""
     try:
         recorded = facts["cases"][case.case_id]["image"]
         spacing, warnings = tuple(recorded["spacing_mm"]), tuple(recorded["warnings"])
@@ -265,8 +277,7 @@ def _predict_features(case: Case, model: Model, features: FeatureTable, facts: M
     except (KeyError, TypeError):
         raise InputError("features.json does not describe this case: extract its features again.") from None
     check_image(model, image)
-    clinical, of_diameter = fill_diameter(model, case.clinical, lambda: row.get(diameter_column()))
-    return predict_row(model, row, clinical, (*image_warnings(model, image), *of_diameter))
+    return image_warnings(model, image)
 
 
 def _check_settings(model: Model, facts: Mapping[str, Any]) -> None:

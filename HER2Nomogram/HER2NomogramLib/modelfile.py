@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from .errors import InputError
 from .files import write_text_atomically
 
 FORMAT = "HER2Nomogram model"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 LOGISTIC_MODELS = ("nomogram", "radiomics", "clinical")
 RAD_SCORE, CLINICAL = "rad_score", "clinical"
 _OTHER_SOURCE = {"radiomics": CLINICAL, "clinical": RAD_SCORE}
@@ -64,7 +65,8 @@ class Signature:
     image, region : str
         Image of the case (``image``, ``low_energy_cc`` ...) and region that the features come from.
     features : tuple of str
-        Columns of ``features.csv``; may be empty, the Rad-score then is the intercept.
+        Columns of ``features.csv``, or of the table of other software; may be empty, the Rad-score then is the
+        intercept.
     means, scales, coefficients : tuple of float
         Training mean and standard deviation of each feature, and the coefficient of the standardized feature.
     intercept : float
@@ -120,9 +122,11 @@ class Predictor:
     label, unit : str
         For display.
     minimum, maximum : float
-        Range in the training cases.
+        Range in the training cases; 0 and the index of the last level of a factor with levels.
     levels : tuple of str
-        Names of 0 and 1 where the factor is binary, else empty.
+        Names of the levels of a categorical factor, the reference first, else empty. Its values are their indices.
+    fill : float or None
+        Value that stands for a missing one, learned from the training cases; None where a missing one is refused.
     """
 
     name: str
@@ -132,6 +136,36 @@ class Predictor:
     minimum: float
     maximum: float
     levels: tuple[str, ...] = ()
+    fill: float | None = None
+
+    @property
+    def width(self) -> int:
+        """Number of coefficients: one, or one for every level but the reference."""
+        return max(len(self.levels) - 1, 1)
+
+    @property
+    def fill_text(self) -> str:
+        """What stands for a missing value, and why this; only where there is a ``fill``."""
+        origin = "the most frequent level" if self.levels else "median"
+        return f"{self.text(self.fill)} ({origin} of the training cases)"
+
+    def text(self, value: float) -> str:
+        """A value for display: the name of the level, or the number with its unit."""
+        if self.levels:
+            return self.levels[self.level_index(value)]
+        return f"{value:.4g}{'' if self.unit == '%' else ' '}{self.unit}".rstrip()
+
+    def level_index(self, value: float) -> int:
+        """Index of the level that a value of a categorical factor stands for.
+
+        Raises
+        ------
+        ValueError
+            Where the value is no index of a level.
+        """
+        if value not in range(len(self.levels)):
+            raise ValueError(f"{value} is no level of '{self.name}', which has {len(self.levels)}")
+        return int(value)
 
     def parse(self, value: object) -> float:
         """Number for a value that a user gave.
@@ -139,29 +173,38 @@ class Predictor:
         Raises
         ------
         InputError
-            Where the value is missing, not a number, or not one of the two levels.
+            Where the value is missing, not a number, or not one of the levels.
         """
         text = str(value).strip()
         if is_blank(value):
             raise InputError(f"Clinical factor '{self.name}' ({self.label}) is missing: the model needs it.")
         if self.levels:
-            choices = {name.lower(): float(number) for number, name in enumerate(self.levels)}
-            choices.update({"0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0})
-            if text.lower() not in choices:
-                raise InputError(
-                    f"Clinical factor '{self.name}' is '{text}': give {self.levels[0]} (0) or {self.levels[1]} (1)."
-                )
-            return choices[text.lower()]
-        try:
-            number = float(text)
-        except ValueError:
-            number = math.nan
-        if not math.isfinite(number):
+            return self._parse_level(text)
+        number = _number_of(text)
+        if number is None:
             wanted = f"in {self.unit}" if self.unit else "without unit"
             raise InputError(f"Clinical factor '{self.name}' is '{text}': give one number {wanted}.")
         if number < 0 <= self.minimum or (number == 0 < self.minimum and self.unit == "mm"):
             raise InputError(f"Clinical factor '{self.name}' is {text}: that cannot be, correct it.")
         return number
+
+    def _parse_level(self, text: str) -> float:
+        choices = {name.strip().lower(): float(index) for index, name in enumerate(self.levels)}
+        if text.lower() in choices:
+            return choices[text.lower()]
+        # Spreadsheets make a float of a grade.
+        numbers = {_number_of(name): index for name, index in choices.items()}
+        binary = len(self.levels) == 2 and set(numbers) == {None}
+        if binary:
+            numbers = {0.0: 0.0, 1.0: 1.0}
+        number = _number_of(text)
+        if number is not None and number in numbers:
+            return numbers[number]
+        if binary:
+            wanted = f"give {self.levels[0]} (0) or {self.levels[1]} (1)"
+        else:
+            wanted = f"the model knows {', '.join(self.levels[:-1])} and {self.levels[-1]}, give one of them"
+        raise InputError(f"Clinical factor '{self.name}' is '{text}': {wanted}.")
 
 
 @dataclass(frozen=True)
@@ -173,9 +216,9 @@ class LogisticModel:
     predictors : tuple of Predictor
     intercept : float
     coefficients : tuple of float
-        Per unit of each predictor.
+        In the order of the predictors: per unit of a number, per level but the reference of a categorical factor.
     covariance : tuple of tuple of float
-        Of the intercept and the coefficients, in this order; shape (n_predictors + 1, n_predictors + 1).
+        Of the intercept and the coefficients, in this order; shape (n_coefficients + 1, n_coefficients + 1).
     cutoff : float
         Probability from which a case counts as HER2-positive, fixed on the training cases.
     """
@@ -186,10 +229,32 @@ class LogisticModel:
     covariance: tuple[tuple[float, ...], ...]
     cutoff: float
 
+    @cached_property
+    def _coefficients_of(self) -> dict[str, tuple[float, ...]]:
+        ends = accumulate((p.width for p in self.predictors), initial=0)
+        return {p.name: self.coefficients[end : end + p.width] for p, end in zip(self.predictors, ends)}
+
+    def design(self, values: Mapping[str, float]) -> np.ndarray:
+        """What the coefficients are multiplied with, for predictor values by name.
+
+        Returns
+        -------
+        np.ndarray, shape (n_coefficients + 1,)
+            1 for the intercept, then the columns of the predictors: the number itself, or 1 in the column of a level.
+        """
+        columns = [1.0]
+        for predictor in self.predictors:
+            columns += _columns(predictor, values[predictor.name])
+        return np.array(columns)
+
+    def effect(self, predictor: Predictor, value: float) -> float:
+        """Log odds that one value of a predictor adds."""
+        coefficients = self._coefficients_of[predictor.name]
+        return math.fsum(c * column for c, column in zip(coefficients, _columns(predictor, value)))
+
     def linear_predictor(self, values: Mapping[str, float]) -> float:
         """Log odds for predictor values by name."""
-        terms = (c * values[p.name] for p, c in zip(self.predictors, self.coefficients))
-        return self.intercept + math.fsum(terms)
+        return self.intercept + math.fsum(self.effect(p, values[p.name]) for p in self.predictors)
 
     def probability(self, values: Mapping[str, float]) -> float:
         """Probability for predictor values by name."""
@@ -203,7 +268,7 @@ class LogisticModel:
         """
         from statistics import NormalDist
 
-        design = np.array([1.0, *(values[p.name] for p in self.predictors)])
+        design = self.design(values)
         variance = float(design @ np.asarray(self.covariance) @ design)
         half_width = NormalDist().inv_cdf(0.5 + level / 2) * math.sqrt(max(variance, 0.0))
         center = self.linear_predictor(values)
@@ -220,16 +285,17 @@ class Model:
         Shown wherever a result is shown.
     demonstration : bool
         True where the model was trained on synthetic images.
-    extraction : dict
-        Settings of the feature extraction, in pyradiomics' own structure.
+    extraction : dict or None
+        Settings of the feature extraction, in pyradiomics' own structure; None where the features come from other
+        software. Such a model applies to feature tables only, and nothing is known of its images.
     margins_mm : tuple of float
-        Widths of the peritumoral rings.
+        Widths of the peritumoral rings; empty without extraction settings.
     kind, presentation : str or None
         Image kind (``recombined``, ``low_energy``) and DICOM Presentation Intent Type of the training images.
-    spacing_range_mm : tuple of float
-        Smallest and largest pixel spacing of the training images.
+    spacing_range_mm : tuple of float or None
+        Smallest and largest pixel spacing of the training images; None without extraction settings.
     signatures : dict of str to Signature
-        By region.
+        By region; without extraction settings a region may have any name.
     nomogram, radiomics, clinical : LogisticModel
     training : dict
         Numbers of cases and events per split, performance, options.
@@ -240,11 +306,11 @@ class Model:
     name: str
     intended_use: str
     demonstration: bool
-    extraction: dict[str, Any]
+    extraction: dict[str, Any] | None
     margins_mm: tuple[float, ...]
     kind: str | None
     presentation: str | None
-    spacing_range_mm: tuple[float, float]
+    spacing_range_mm: tuple[float, float] | None
     signatures: dict[str, Signature]
     nomogram: LogisticModel
     radiomics: LogisticModel
@@ -384,6 +450,12 @@ class _Checked:
     def number(self, key: str) -> float:
         return float(self.take(key, int, float))
 
+    def or_null(self, key: str, read: Callable[..., Any], *arguments: Any) -> Any:
+        """What ``read`` makes of an entry, None where it is null."""
+        if key in self._content and self._content[key] is None:
+            return self._content.pop(key)
+        return read(key, *arguments)
+
     def numbers(self, key: str, length: int) -> tuple[float, ...]:
         values = self.take(key, list)
         if len(values) != length or any(isinstance(v, bool) or not isinstance(v, (int, float)) for v in values):
@@ -405,18 +477,19 @@ class _Checked:
 def _model_from(content: dict[str, Any], path: str) -> Model:
     entry = _Checked(content, f"Model file '{path}'")
     entry.take("format", str), entry.take("format_version", int)
+    extraction = entry.take("extraction", dict, type(None))
     margins = entry.take("margins_mm", list)
     signatures = entry.take("signatures", dict)
     model = Model(
         name=entry.take("name", str),
         intended_use=entry.take("intended_use", str),
         demonstration=entry.take("demonstration", bool),
-        extraction=entry.take("extraction", dict),
-        margins_mm=_margins(margins, path),
+        extraction=extraction,
+        margins_mm=() if extraction is None and not margins else _margins(margins, path),
         kind=entry.take("kind", str, type(None)),
         presentation=entry.take("presentation", str, type(None)),
-        spacing_range_mm=entry.numbers("spacing_range_mm", 2),
-        signatures={region: _signature_from(s, region, path) for region, s in signatures.items()},
+        spacing_range_mm=entry.or_null("spacing_range_mm", entry.numbers, 2),
+        signatures={r: _signature_from(s, r, path, extraction is None) for r, s in signatures.items()},
         **{name: _logistic_from(entry.take(name, dict), name, path) for name in LOGISTIC_MODELS},
         training=entry.take("training", dict),
         software=entry.take("software", dict),
@@ -437,7 +510,7 @@ def _margins(values: list, path: str) -> tuple[float, ...]:
         raise InputError(f"Model file '{path}': {error} The model file is damaged.") from None
 
 
-def _signature_from(content: object, region: str, path: str) -> Signature:
+def _signature_from(content: object, region: str, path: str, other_software: bool) -> Signature:
     where = f"Model file '{path}', signature '{region}'"
     entry = _Checked(content, where)
     features = entry.texts("features")
@@ -453,8 +526,10 @@ def _signature_from(content: object, region: str, path: str) -> Signature:
     entry.done()
     if signature.region != region:
         raise InputError(f"{where} names region '{signature.region}': the model file is damaged.")
+    # Columns of other software may say nothing of an image and a region.
+    named = [name for name in features if not other_software or name.count("__") > 1]
     prefix = f"{signature.image}__{region}__"
-    if not all(name.startswith(prefix) for name in features):
+    if not all(name.startswith(prefix) for name in named):
         raise InputError(f"{where} has features of another image or region: the model file is damaged.")
     if not all(scale > 0 for scale in signature.scales):
         raise InputError(f"{where} has a scale that is not positive: the model file is damaged.")
@@ -471,15 +546,30 @@ def _predictor_from(content: object, where: str) -> Predictor:
         minimum=entry.number("minimum"),
         maximum=entry.number("maximum"),
         levels=entry.texts("levels"),
+        fill=entry.or_null("fill", entry.number),
     )
     entry.done()
-    if predictor.source not in (RAD_SCORE, CLINICAL) or len(predictor.levels) not in (0, 2):
-        raise InputError(f"{where}: predictor '{predictor.name}' is of an unknown sort: the model file is damaged.")
-    if predictor.levels and (predictor.minimum, predictor.maximum) != (0.0, 1.0):
-        raise InputError(f"{where}: predictor '{predictor.name}' is not 0 or 1: the model file is damaged.")
-    if not predictor.minimum < predictor.maximum:
-        raise InputError(f"{where}: predictor '{predictor.name}' has no range: the model file is damaged.")
+    problem = _problem_of(predictor)
+    if problem:
+        raise InputError(f"{where}: predictor '{predictor.name}' {problem}: the model file is damaged.")
     return predictor
+
+
+def _problem_of(predictor: Predictor) -> str:
+    """What is wrong with a predictor, empty where nothing is."""
+    levels, rad_score = predictor.levels, predictor.source == RAD_SCORE
+    if predictor.source not in (RAD_SCORE, CLINICAL) or len(levels) == 1 or (rad_score and levels):
+        return "is of an unknown sort"
+    # A level that could be read as another one, or as a missing value, could not be told apart in a case table.
+    if len({name.strip().lower() for name in levels}) != len(levels) or any(map(is_blank, levels)):
+        return "has levels that cannot be told apart"
+    if levels and (predictor.minimum, predictor.maximum) != (0.0, len(levels) - 1.0):
+        return f"does not range from 0 to {len(levels) - 1}, as its levels do"
+    if not predictor.minimum < predictor.maximum:
+        return "has no range"
+    if predictor.fill is not None and (rad_score or (levels and predictor.fill not in range(len(levels)))):
+        return "has an impossible value for missing ones"
+    return ""
 
 
 def _logistic_from(content: object, name: str, path: str) -> LogisticModel:
@@ -488,7 +578,7 @@ def _logistic_from(content: object, name: str, path: str) -> LogisticModel:
     predictors = tuple(_predictor_from(p, where) for p in entry.take("predictors", list))
     if len({p.name for p in predictors}) != len(predictors):
         raise InputError(f"{where} has a predictor twice: the model file is damaged.")
-    size = len(predictors) + 1
+    size = sum(p.width for p in predictors) + 1
     rows = entry.take("covariance", list)
     covariance = tuple(_Checked({"covariance": row}, where).numbers("covariance", size) for row in rows)
     logistic = LogisticModel(
@@ -508,40 +598,58 @@ def _logistic_from(content: object, name: str, path: str) -> LogisticModel:
 
 
 def _check_consistency(model: Model, path: str) -> None:
-    from .features import ExtractionSettings
-    from .regions import region_names
-
-    ExtractionSettings.from_dict(model.extraction, source=f"Model file '{path}', extraction")
-    _check_images(model, path)
-    made = region_names(model.margins_mm)
+    if model.extraction is None:
+        _check_unknown_images(model, path)
+    else:
+        _check_images(model, path)
     images = {signature.image for signature in model.signatures.values()}
     if images - {"image"}:
         raise InputError(
             f"Model file '{path}' uses the image '{images.pop()}': this version applies models of one image."
         )
-    absent = [region for region in model.regions if region not in made]
-    if absent:
-        raise InputError(f"Model file '{path}' has a signature of '{absent[0]}', which its margins do not make.")
+    if not model.nomogram.predictors:
+        raise InputError(f"Model file '{path}': the nomogram has no predictor, so there is nothing to apply.")
+    known: dict[str, tuple] = {}
     for name in LOGISTIC_MODELS:
         for predictor in getattr(model, name).predictors:
-            same = [p for p in model.clinical_predictors if p.name == predictor.name and p.levels != predictor.levels]
-            if predictor.source == CLINICAL and same:
-                raise InputError(f"Model file '{path}': factor '{predictor.name}' has two sets of levels: damaged.")
+            same = (predictor.levels, predictor.fill)
+            if predictor.source == CLINICAL and known.setdefault(predictor.name, same) != same:
+                raise InputError(
+                    f"Model file '{path}': factor '{predictor.name}' has two sets of levels or fills: damaged."
+                )
             if predictor.source == RAD_SCORE and predictor.name not in model.signatures:
                 raise InputError(f"Model file '{path}': the {name} model needs the signature '{predictor.name}'.")
             if predictor.source == _OTHER_SOURCE.get(name):
                 raise InputError(f"Model file '{path}': '{predictor.name}' does not belong in the {name} model.")
 
 
-def _check_images(model: Model, path: str) -> None:
-    from .mammogram import LOW_ENERGY, RECOMBINED
+def _check_unknown_images(model: Model, path: str) -> None:
+    """Without extraction settings nothing can be said of images, and a region is no more than a name."""
+    about_images = (model.kind, model.presentation, model.spacing_range_mm)
+    if model.margins_mm or any(fact is not None for fact in about_images):
+        raise InputError(f"Model file '{path}' describes images without extraction settings: it is damaged.")
+    if not all(region.strip() for region in model.regions):
+        raise InputError(f"Model file '{path}' has a signature of a region without a name: it is damaged.")
 
+
+def _check_images(model: Model, path: str) -> None:
+    from .features import ExtractionSettings
+    from .mammogram import LOW_ENERGY, RECOMBINED
+    from .regions import region_names
+
+    ExtractionSettings.from_dict(model.extraction, source=f"Model file '{path}', extraction")
+    made = region_names(model.margins_mm)
+    absent = [region for region in model.regions if region not in made]
+    if absent:
+        raise InputError(f"Model file '{path}' has a signature of '{absent[0]}', which its margins do not make.")
     for what, value, known in (
         ("kind", model.kind, (RECOMBINED, LOW_ENERGY)),
         ("presentation", model.presentation, ("FOR PROCESSING", "FOR PRESENTATION")),
     ):
         if value is not None and value not in known:
             raise InputError(f"Model file '{path}': {what} '{value}' is not one of {', '.join(known)}.")
+    if model.spacing_range_mm is None:
+        raise InputError(f"Model file '{path}': the spacing range is missing: the model file is damaged.")
     low, high = model.spacing_range_mm
     if not 0 < low <= high:
         raise InputError(f"Model file '{path}': the spacing range {low:g} to {high:g} mm is none: the file is damaged.")
@@ -554,3 +662,20 @@ def _finite_feature(row: Mapping[str, float], column: str) -> float:
     if not math.isfinite(value):
         raise InputError(f"Feature '{column}' is {value}: the model needs it, check the region that it comes from.")
     return float(value)
+
+
+def _columns(predictor: Predictor, value: float) -> list[float]:
+    """Columns of the design that a value of a predictor makes."""
+    if not predictor.levels:
+        return [value]
+    index = predictor.level_index(value)
+    return [float(index == level) for level in range(1, len(predictor.levels))]
+
+
+def _number_of(text: str) -> float | None:
+    """Finite number that a text stands for, None where it is none."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -46,7 +46,7 @@ class Prediction:
     cutoff, positive
         Cut-off from training, and whether the probability reaches it.
     predictors, points : dict of str to float
-        Value and points of every predictor of the nomogram.
+        Value and points of every predictor of the nomogram; of a categorical factor the value is the level's index.
     total_points : float
     rad_scores : dict of str to float
         By region, for every signature that the nomogram or the radiomics model uses.
@@ -63,6 +63,10 @@ class Prediction:
         Sentence that every display must show.
     model_name, model_digest : str
         Of the model that made it.
+    predictor_texts : dict of str to str
+        Value of every predictor of the nomogram for display: with its unit, or the name of the level.
+    filled : tuple of str
+        Names of the clinical factors that were missing, for which the model's own value was used.
     """
 
     probability: float
@@ -81,6 +85,8 @@ class Prediction:
     model_name: str
     extrapolated: bool = False
     model_digest: str = ""
+    predictor_texts: dict[str, str] = field(default_factory=dict)
+    filled: tuple[str, ...] = ()
 
     @property
     def selectedFeatures(self) -> tuple[SelectedFeature, ...]:  # noqa: N802 - the name Slicer users call it by
@@ -99,19 +105,20 @@ def predict_row(
     row : mapping of str to float
         Features by column name.
     clinical : mapping
-        Clinical factors by column name; factors that the model does not use are ignored.
+        Clinical factors by column name; factors that the model does not use are ignored. For a missing one the value
+        that the model has for this is used, with a warning.
     warnings : tuple of str
         Warnings from earlier steps, kept in front.
 
     Raises
     ------
     InputError
-        Where a feature or a clinical factor that the model needs is missing or unusable.
+        Where a feature or a clinical factor that the model needs is missing and it has no value for this, or unusable.
     """
     rad_scores = {region: model.signatures[region].rad_score(row) for region in model.used_regions}
     regions = [p.name for p in model.nomogram.predictors if p.source == RAD_SCORE]
     selected = [feature for region in regions for feature in model.signatures[region].selected(row)]
-    factors = {p.name: p.parse(clinical.get(p.name)) for p in model.clinical_predictors}
+    factors, filled = _factors(model, clinical)
 
     def values_for(logistic: LogisticModel) -> dict[str, float]:
         return {p.name: (rad_scores if p.source == RAD_SCORE else factors)[p.name] for p in logistic.predictors}
@@ -140,10 +147,12 @@ def predict_row(
         extrapolated=extrapolated,
         radiomics_probability=model.radiomics.probability(values_for(model.radiomics)),
         clinical_probability=model.clinical.probability(values_for(model.clinical)),
-        warnings=tuple(dict.fromkeys((*warnings, *outside))),
+        warnings=tuple(dict.fromkeys((*warnings, *filled.values(), *outside))),
         notice=model.notice,
         model_name=model.name,
         model_digest=model.digest,
+        predictor_texts={p.name: p.text(values[p.name]) for p in model.nomogram.predictors},
+        filled=tuple(filled),
     )
 
 
@@ -178,8 +187,9 @@ def predict_case(
     Raises
     ------
     InputError
-        Where the image or the lesion is not what the model was made for.
+        Where the image or the lesion is not what the model was made for, or the model is not for images.
     """
+    check_extraction(model)
     check_image(model, mammogram)
     # One margin at least: a lesion is checked together with its surroundings even where no ring is used.
     needed = margins_of(model.used_regions) or model.margins_mm[:1]
@@ -217,6 +227,20 @@ def fill_diameter(
         return dict(clinical), ()
     warning = f"Tumor diameter {diameter:.1f} mm was measured from the segment, not given."
     return {**clinical, TUMOR_DIAMETER: diameter}, (warning,)
+
+
+def check_extraction(model: Model) -> None:
+    """Refuse to measure an image for a model whose features come from other software.
+
+    Raises
+    ------
+    InputError
+    """
+    if model.extraction is None:
+        raise InputError(
+            f"Model '{model.name}' was trained on features of other software and cannot be applied to an image: "
+            "predict from a table of these features with her2nomogram predict --features."
+        )
 
 
 def check_image(model: Model, image: ImageFacts) -> None:
@@ -258,10 +282,18 @@ def _spacing_warnings(model: Model, image: ImageFacts) -> tuple[str, ...]:
     )
 
 
+def _factors(model: Model, clinical: Mapping[str, object]) -> tuple[dict[str, float], dict[str, str]]:
+    """Clinical factors as numbers, and what to say of those that were missing and filled; both by name."""
+    predictors = model.clinical_predictors
+    filled = [p for p in predictors if p.fill is not None and is_blank(clinical.get(p.name))]
+    factors = {p.name: p.fill if p in filled else p.parse(clinical.get(p.name)) for p in predictors}
+    return factors, {p.name: f"{p.label} is missing: {p.fill_text} was used." for p in filled}
+
+
 def _range_warnings(logistic: LogisticModel, values: Mapping[str, float]) -> list[str]:
     return [
-        f"{p.label} {values[p.name]:.3g} {p.unit}".rstrip()
-        + f" is outside the training range ({p.minimum:.3g} to {p.maximum:.3g}): extrapolated."
+        f"{p.label} {p.text(values[p.name])} is outside the training range ({p.minimum:.4g} to {p.maximum:.4g}): "
+        "extrapolated."
         for p in logistic.predictors
-        if not p.minimum <= values[p.name] <= p.maximum
+        if not p.levels and not p.minimum <= values[p.name] <= p.maximum
     ]

@@ -1,7 +1,7 @@
 """The points scale of a nomogram: how many points each predictor value is worth, and what the total means.
 
-The predictor whose coefficient times training range is largest spans 0 to 100 points; the others share that unit, and
-each scale starts at the end of the range where the risk is lowest (Iasonos et al., J Clin Oncol 2008;26:1364).
+The predictor whose effect varies most over its training range or its levels spans 0 to 100 points; the others share
+that unit, and each scale starts where the risk is lowest (Iasonos et al., J Clin Oncol 2008;26:1364).
 """
 
 from __future__ import annotations
@@ -31,22 +31,19 @@ class PointsScale:
 
     def __init__(self, logistic: LogisticModel):
         self.logistic = logistic
-        self._coefficients = dict(zip((p.name for p in logistic.predictors), logistic.coefficients))
         self._predictors = {p.name: p for p in logistic.predictors}
-        spans = [abs(c) * (p.maximum - p.minimum) for p, c in zip(logistic.predictors, logistic.coefficients)]
-        self._unit = max(spans, default=0.0) / 100.0
+        effects = {p.name: [logistic.effect(p, value) for value in _extremes(p)] for p in logistic.predictors}
+        self._lowest = {name: min(found) for name, found in effects.items()}
+        self._spans = [max(found) - min(found) for found in effects.values()]
+        self._unit = max(self._spans, default=0.0) / 100.0
         if self._unit == 0.0:
             raise InputError("The model has no predictor with an effect: there is no nomogram to draw, train it again.")
-        self._base = logistic.linear_predictor({name: self._lowest_risk(name) for name in self._predictors})
-
-    def _lowest_risk(self, name: str) -> float:
-        predictor = self._predictors[name]
-        return predictor.minimum if self._coefficients[name] >= 0 else predictor.maximum
+        self._base = logistic.intercept + math.fsum(self._lowest.values())
 
     def points(self, name: str, value: float) -> float:
         """Points of one predictor value; beyond the training range they continue below 0 or above the maximum."""
         # Adding zero turns the -0.0 of a negative coefficient into 0.0, which is what should be displayed.
-        return self._coefficients[name] * (value - self._lowest_risk(name)) / self._unit + 0.0
+        return (self.logistic.effect(self._predictors[name], value) - self._lowest[name]) / self._unit + 0.0
 
     def total(self, values: Mapping[str, float]) -> float:
         """Total points for predictor values by name."""
@@ -54,8 +51,8 @@ class PointsScale:
 
     @property
     def max_total(self) -> float:
-        """Total points where every predictor is at the end of its training range with the highest risk."""
-        return math.fsum(max(self.points(n, p.minimum), self.points(n, p.maximum)) for n, p in self._predictors.items())
+        """Total points where every predictor has the value or level of its training with the highest risk."""
+        return math.fsum(self._spans) / self._unit
 
     def probability_of_total(self, total: float) -> float:
         """Probability that belongs to total points."""
@@ -66,9 +63,13 @@ class PointsScale:
         return (math.log(probability) - math.log1p(-probability) - self._base) / self._unit
 
     def axis(self, name: str) -> list[tuple[float, float]]:
-        """Ticks of one predictor's axis as (value, points), inside the training range, its two ends included."""
+        """Ticks of one predictor's axis as (value, points) with ascending values.
+
+        Of a number: inside the training range, its two ends included. Of a categorical factor: every level, whose
+        points need not ascend.
+        """
         predictor = self._predictors[name]
-        values = [0.0, 1.0] if predictor.levels else _ticks_with_ends(predictor)
+        values = _extremes(predictor) if predictor.levels else _ticks_with_ends(predictor)
         return [(value, self.points(name, value)) for value in values]
 
     def probability_axis(self) -> list[tuple[float, float]]:
@@ -85,6 +86,13 @@ def nice_ticks(low: float, high: float, count: int = 5) -> list[float]:
     first = math.ceil(low / step - 1e-9)
     last = math.floor(high / step + 1e-9)
     return [float(f"{index * step:.12g}") for index in range(first, last + 1)]
+
+
+def _extremes(predictor: Predictor) -> list[float]:
+    """Values among which a predictor has its lowest and its highest risk: the ends of its range, or all levels."""
+    if predictor.levels:
+        return [float(index) for index in range(len(predictor.levels))]
+    return [predictor.minimum, predictor.maximum]
 
 
 def _ticks_with_ends(predictor: Predictor) -> list[float]:
