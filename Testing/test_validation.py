@@ -1,170 +1,273 @@
-"""Area under the ROC curve against definitions written out here, and against scikit-learn."""
+"""Performance of all models on a split, and of an existing model on a cohort: what is put together and said."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from models import CLINICAL, ENTROPY, MEAN, RING_MEAN, make_model
+from scipy.special import expit, logit
 
+from HER2NomogramLib.calibration import calibrate
+from HER2NomogramLib.cases import Case
+from HER2NomogramLib.dataset import Exclusion
+from HER2NomogramLib.decision import net_benefit
 from HER2NomogramLib.errors import InputError
-from HER2NomogramLib.validation import roc_auc, roc_points, youden_cutoff
+from HER2NomogramLib.metrics import brier, classification, delong_test, reclassification, roc_auc, scaled_brier
+from HER2NomogramLib.modelfile import LOGISTIC_MODELS, load_model, save_model
+from HER2NomogramLib.prediction import predict_row
+from HER2NomogramLib.validation import assess, auc_table, validate_model, with_recalibration
 
-Z = 1.959963984540054
-
-
-@st.composite
-def outcomes_and_scores(draw):
-    """Both classes, with ties within and between them as scores are few whole numbers."""
-    y = draw(st.lists(st.integers(0, 1), min_size=4, max_size=40).filter(lambda y: 2 <= sum(y) <= len(y) - 2))
-    score = draw(st.lists(st.integers(-5, 5), min_size=len(y), max_size=len(y)))
-    return np.array(y), np.array(score) / 7
+CUTOFFS = {"nomogram": 0.4, "radiomics": 0.5, "clinical": 0.3}
 
 
-def delong(y, score) -> tuple[float, float]:
-    """Area and its variance as DeLong et al. define them (1988, equations 4 to 6), pair by pair."""
-    positive = [s for s, label in zip(score, y) if label == 1]
-    negative = [s for s, label in zip(score, y) if label == 0]
-
-    def psi(a: float, b: float) -> float:
-        return 1.0 if a > b else 0.5 if a == b else 0.0
-
-    m, n = len(positive), len(negative)
-    area = sum(psi(a, b) for a in positive for b in negative) / (m * n)
-    v10 = [sum(psi(a, b) for b in negative) / n for a in positive]
-    v01 = [sum(psi(a, b) for a in positive) / m for b in negative]
-    s10 = sum((v - area) ** 2 for v in v10) / (m - 1)
-    s01 = sum((v - area) ** 2 for v in v01) / (n - 1)
-    return area, s10 / m + s01 / n
+def probabilities(seed=0, n=60):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, 2))
+    y = (rng.random(n) < expit(x.sum(axis=1) - 0.5)).astype(int)
+    scores = {"clinical": x[:, 0] - 0.5, "nomogram": x.sum(axis=1) - 0.5, "radiomics": x[:, 1] - 0.5}
+    return y, {name: expit(score) for name, score in scores.items()}
 
 
-@settings(max_examples=300, deadline=None)
-@given(outcomes_and_scores())
-def test_area_and_interval_by_the_definition(case):
-    y, score = case
-    auc = roc_auc(y, score)
-    area, variance = delong(y, score)
-    assert auc.area == pytest.approx(area, abs=1e-12)
-    if 0 < area < 1 and variance > 1e-12:
-        # The delta method on the log odds of the area.
-        half_width = Z * math.sqrt(variance) / (area * (1 - area))
-        bounds = [1 / (1 + math.exp(-(math.log(area / (1 - area)) + sign * half_width))) for sign in (-1, 1)]
-        assert (auc.low, auc.high) == pytest.approx(bounds, abs=1e-10)
+# --- one split --------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=200, deadline=None)
-@given(outcomes_and_scores())
-def test_area_of_scikit_learn(case):
-    from sklearn.metrics import roc_auc_score
-
-    assert roc_auc(*case).area == pytest.approx(roc_auc_score(*case), abs=1e-12)
-
-
-@settings(max_examples=300, deadline=None)
-@given(outcomes_and_scores(), st.sampled_from([0.5, 0.9, 0.95, 0.999]))
-def test_interval_holds_the_area_and_stays_within_0_and_1(case, level):
-    auc = roc_auc(*case, level=level)
-    assert 0 <= auc.low <= auc.area <= auc.high <= 1
-    # It says something less than certain, even where the classes separate.
-    assert auc.low < auc.high
-
-
-@given(outcomes_and_scores())
-def test_reversed_scores_mirror_area_and_interval(case):
-    y, score = case
-    auc, mirrored = roc_auc(y, score), roc_auc(y, -score)
-    assert (mirrored.area, mirrored.low, mirrored.high) == pytest.approx((1 - auc.area, 1 - auc.high, 1 - auc.low))
+def test_figures_are_those_of_the_modules():
+    y, p = probabilities()
+    found = assess("internal_test", y, p, CUTOFFS)
+    assert (found.split, found.n, found.events) == ("internal_test", 60, y.sum())
+    assert list(found.models) == list(found.probabilities) == list(LOGISTIC_MODELS)
+    for name, performance in found.models.items():
+        assert performance.auc == roc_auc(y, p[name])
+        assert performance.brier == brier(y, p[name]) and performance.scaled_brier == scaled_brier(y, p[name])
+        assert performance.classification == classification(y, p[name], CUTOFFS[name])
+        reference = calibrate(y, p[name], fitted_here=False)
+        assert performance.calibration.slope == reference.slope
+        assert performance.calibration.hosmer_lemeshow == reference.hosmer_lemeshow
+        np.testing.assert_array_equal(
+            found.decision.net_benefit[name], net_benefit(y, p[name], found.decision.thresholds)
+        )
+    pairs = [("nomogram", "radiomics"), ("nomogram", "clinical"), ("radiomics", "clinical")]
+    assert list(found.comparisons) == pairs
+    for a, b in pairs:
+        assert found.comparisons[a, b] == delong_test(y, p[a], p[b])
+    assert found.reclassification == reclassification(y, p["nomogram"], p["clinical"], "clinical")
 
 
-def test_order_of_cases_and_monotone_transformation_do_not_matter():
-    rng = np.random.default_rng(1)
-    y, score = rng.integers(0, 2, 60), rng.normal(size=60)
-    order = rng.permutation(60)
-    assert roc_auc(y[order], np.exp(score[order])).area == roc_auc(y, score).area
+def test_fitted_here_costs_degrees_of_freedom():
+    y, p = probabilities()
+    here, elsewhere = (assess("train", y, p, CUTOFFS, fitted_here=fitted) for fitted in (True, False))
+    dfs = [s.models["nomogram"].calibration.hosmer_lemeshow.df for s in (here, elsewhere)]
+    assert dfs == [3, 5]
 
 
-def test_known_example():
-    # 3 positive and 4 negative cases, one of the 12 pairs wrong and one tied.
-    auc = roc_auc([1, 1, 1, 0, 0, 0, 0], [0.9, 0.8, 0.4, 0.7, 0.4, 0.2, 0.1])
-    assert auc.area == pytest.approx((12 - 1.5) / 12)
-    # Placements 1, 1, 0.625 and 2/3, 0.8333, 1, 1: variance 0.046875 / 3 + 0.025463 / 4, so 1.946 +- 2.657 on log odds.
-    assert auc.low == pytest.approx(0.3293, abs=1e-4) and auc.high == pytest.approx(0.9901, abs=1e-4)
+def test_few_cases_are_said_where_the_model_was_not_fitted():
+    y, p = probabilities()
+    (remark,) = assess("internal_test", y, p, CUTOFFS).remarks
+    assert remark.startswith(f"{y.sum()} HER2-positive and {60 - y.sum()} negative cases")
+    assert assess("train", y, p, CUTOFFS, fitted_here=True).remarks == ()
+    y, p = probabilities(n=500)
+    assert assess("internal_test", y, p, CUTOFFS).remarks == ()
 
 
-@pytest.mark.parametrize(("m", "n"), [(5, 5), (7, 18), (28, 56)])
-def test_separated_classes_have_the_exact_binomial_bound(m, n):
-    y = np.array([1] * m + [0] * n)
-    auc = roc_auc(y, y)
-    assert (auc.area, auc.high) == (1.0, 1.0)
-    # The success rate at which all of min(m, n) trials succeed with probability 2.5%.
-    assert auc.low ** min(m, n) == pytest.approx(0.025)
-    worst = roc_auc(y, -y)
-    assert (worst.area, worst.low) == (0.0, 0.0) and worst.high == pytest.approx(1 - auc.low)
+@pytest.mark.parametrize(("status", "word"), [(0, "negative"), (1, "positive")])
+def test_one_class_has_what_can_be_computed(status, word):
+    _, p = probabilities(n=20)
+    y = np.full(20, status)
+    found = assess("prospective_test", y, p, CUTOFFS)
+    assert found.remarks == (f"All 20 cases are HER2-{word}: no AUC, comparison, reclassification or calibration.",)
+    assert found.comparisons == {} and found.reclassification is None
+    performance = found.models["nomogram"]
+    assert performance.auc is None and performance.brier == brier(y, p["nomogram"])
+    assert math.isnan(performance.scaled_brier) and performance.calibration.curve is None
+    share = (p["nomogram"] >= 0.4).mean()
+    rate = performance.classification.sensitivity if status else performance.classification.specificity
+    assert rate.value == pytest.approx(share if status else 1 - share)
+    assert np.isfinite(found.decision.net_benefit["nomogram"]).all()
 
 
-@pytest.mark.parametrize(("m", "n"), [(1, 1), (3, 3), (10, 10), (40, 60)])
-def test_score_that_ties_all_cases_says_nothing(m, n):
-    auc = roc_auc([1] * m + [0] * n, [0.3] * (m + n))
-    assert (auc.area, auc.low, auc.high) == (0.5, 0.0, 1.0)
+def test_a_model_alone_is_measured():
+    y, p = probabilities()
+    found = assess("train", y, {"nomogram": p["nomogram"]}, CUTOFFS)
+    assert list(found.models) == ["nomogram"] and found.comparisons == {} and found.reclassification is None
 
 
-def test_smaller_level_has_a_narrower_interval():
-    rng = np.random.default_rng(2)
-    y = rng.integers(0, 2, 50)
-    score = y + rng.normal(size=50)
-    wide, narrow = roc_auc(y, score), roc_auc(y, score, level=0.5)
-    assert wide.low < narrow.low < narrow.area < narrow.high < wide.high
+def test_prevalence_for_every_case_is_measured():
+    """A clinical model without factors."""
+    y, p = probabilities()
+    found = assess("train", y, {**p, "clinical": np.full(60, y.mean())}, CUTOFFS, fitted_here=True)
+    clinical = found.models["clinical"]
+    assert (clinical.auc.value, clinical.auc.low, clinical.auc.high) == (0.5, 0.0, 1.0)
+    assert clinical.scaled_brier == pytest.approx(0) and clinical.calibration.ici == pytest.approx(0)
+    assert math.isnan(clinical.calibration.slope.value)
+    difference = found.comparisons["nomogram", "clinical"]
+    assert difference.value == pytest.approx(found.models["nomogram"].auc.value - 0.5) and difference.p < 0.01
 
 
-@pytest.mark.parametrize("y", [[1, 1, 1], [0, 0, 0], []])
-def test_one_class_has_no_curve(y):
-    with pytest.raises(InputError, match="both classes"):
-        roc_auc(y, [0.1, 0.2, 0.3][: len(y)])
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 1), st.floats(0, 1), st.floats(0, 1), st.sampled_from([0, 0.5, 1])), min_size=1),
+    st.booleans(),
+)
+def test_no_cohort_breaks_it(cases, fitted_here):
+    table = np.array(cases, dtype=float)
+    found = assess("train", table[:, 0], dict(zip(LOGISTIC_MODELS, table[:, 1:].T)), CUTOFFS, fitted_here)
+    assert found.n == len(cases) and (found.models["nomogram"].auc is None) == (found.events in (0, found.n))
 
 
-def test_outcomes_may_be_boolean_and_lists():
-    assert roc_auc([True, False], [2, 1]).area == 1.0
-    fpr, tpr, _ = roc_points(np.array([True, False]), [2, 1])
-    assert (fpr.tolist(), tpr.tolist()) == ([0, 0, 1], [0, 1, 1])
+def test_table_of_areas_has_a_row_per_split():
+    y, p = probabilities()
+    splits = {"train": assess("train", y, p, CUTOFFS), "internal_test": assess("internal_test", 0 * y, p, CUTOFFS)}
+    head, train, internal = auc_table(splits).splitlines()
+    assert [head.index(name) for name in LOGISTIC_MODELS] == sorted(head.index(name) for name in LOGISTIC_MODELS)
+    auc = splits["train"].models["clinical"].auc
+    assert train.split()[:3] == ["train", "60", str(y.sum())]
+    assert train[head.index("clinical") :].startswith(f"{auc.value:.3f} ({auc.low:.3f}-{auc.high:.3f})")
+    # One class: no areas.
+    assert internal.split()[:3] == ["internal_test", "60", "0"] and "0." not in internal
 
 
-# --- curve and cut-off ------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("bad", [np.nan, -0.1, 1.1, np.inf])
+def test_impossible_probabilities_are_refused(bad):
+    y, p = probabilities()
+    p["radiomics"][3] = bad
+    with pytest.raises(InputError, match="radiomics model does not give every case a probability"):
+        assess("train", y, p, CUTOFFS)
 
 
-@settings(max_examples=200, deadline=None)
-@given(outcomes_and_scores())
-def test_points_of_scikit_learn(case):
-    from sklearn.metrics import roc_curve
-
-    for mine, theirs in zip(roc_points(*case), roc_curve(*case, drop_intermediate=False)):
-        np.testing.assert_allclose(mine, theirs, atol=1e-15)
+def test_no_cases_are_refused():
+    with pytest.raises(InputError, match="no cases"):
+        assess("train", np.array([]), {"nomogram": np.array([])}, CUTOFFS)
 
 
-@given(outcomes_and_scores())
-def test_points_are_those_of_their_thresholds_and_enclose_the_area(case):
-    y, score = case
-    fpr, tpr, thresholds = roc_points(y, score)
-    assert (fpr[0], tpr[0], fpr[-1], tpr[-1]) == (0, 0, 1, 1)
-    for f, t, threshold in zip(fpr, tpr, thresholds):
-        called = score >= threshold
-        assert f == called[y == 0].mean() and t == called[y == 1].mean()
-    assert np.sum(np.diff(fpr) * (tpr[1:] + tpr[:-1]) / 2) == pytest.approx(roc_auc(y, score).area)
+# --- a model on a cohort ----------------------------------------------------------------------------------------------
 
 
-@given(outcomes_and_scores())
-def test_cutoff_has_the_largest_youden_index(case):
-    y, score = case
-    cutoff = youden_cutoff(y, score)
+def cohort(n=80, split="prospective_test"):
+    """Cases of the small test model, with outcomes that its probability explains, and their predictions."""
+    rng = np.random.default_rng(8)
+    model, cases, predictions = make_model(), [], {}
+    for index in range(n):
+        row = {
+            MEAN: 6000 + 500 * rng.normal(),
+            ENTROPY: 4 + 0.25 * rng.normal(),
+            RING_MEAN: 4500 + 150 * rng.normal(),
+        }
+        clinical = {**CLINICAL, "tumor_diameter_mm": str(round(rng.uniform(10, 39), 1))}
+        case_id = f"c{index}"
+        predictions[case_id] = predict_row(model, row, clinical)
+        probability = predictions[case_id].probability
+        cases.append(Case(case_id, case_id, split, her2=int(rng.random() < expit(1.5 * logit(probability) - 1))))
+    return model, cases, predictions
 
-    def index(threshold: float) -> float:
-        return (score[y == 1] >= threshold).mean() - (score[y == 0] >= threshold).mean()
 
-    assert cutoff in score
-    assert index(cutoff) == pytest.approx(max(index(threshold) for threshold in score))
+def test_validation_of_a_model_on_a_cohort():
+    model, cases, predictions = cohort()
+    cases = [replace(case, split="internal_test") if index < 30 else case for index, case in enumerate(cases)]
+    found = validate_model(cases, model, predictions, {})
+    assert found.model is model and list(found.splits) == ["internal_test", "prospective_test"]
+    assert found.case_ids["internal_test"] == tuple(f"c{i}" for i in range(30))
+    assert (found.n, found.events) == (80, sum(case.her2 for case in cases))
+    split = found.splits["prospective_test"]
+    np.testing.assert_array_equal(split.y, [case.her2 for case in cases[30:]])
+    of_split = [predictions[f"c{i}"] for i in range(30, 80)]
+    np.testing.assert_array_equal(split.probabilities["nomogram"], [p.probability for p in of_split])
+    np.testing.assert_array_equal(split.probabilities["radiomics"], [p.radiomics_probability for p in of_split])
+    np.testing.assert_array_equal(split.probabilities["clinical"], [p.clinical_probability for p in of_split])
+    for name in LOGISTIC_MODELS:
+        assert split.models[name].classification.cutoff == getattr(model, name).cutoff
+    assert found.recalibrated is None and found.excluded == ()
 
 
-def test_cutoff_by_hand():
-    # At 0.6 sensitivity is 3/3 and specificity 2/3.
-    assert youden_cutoff(np.array([0, 0, 1, 0, 1, 1]), np.array([0.1, 0.2, 0.6, 0.65, 0.7, 0.9])) == 0.6
+def test_cases_that_cannot_be_evaluated_are_excluded_with_the_reason():
+    model, cases, predictions = cohort()
+    cases[0] = replace(cases[0], her2=None)
+    # An unknown outcome is the reason even where the prediction failed as well.
+    cases[1] = replace(cases[1], her2=None)
+    failed = {"c1": "no file.", "c2": "Clinical factor 'age' is missing.", "c3": "Clinical factor 'age' is missing."}
+    predictions = {case_id: p for case_id, p in predictions.items() if case_id not in {*failed, "c4"}}
+    found = validate_model(cases, model, predictions, failed)
+    unknown = "HER2 status unknown or equivocal without ISH"
+    reasons = [unknown, unknown, failed["c2"], failed["c3"], "no prediction"]
+    assert found.excluded == tuple(Exclusion(f"c{i}", "prospective_test", r) for i, r in enumerate(reasons))
+    assert set(found.predictions) == {f"c{i}" for i in range(5, 80)} and found.n == 75
+    assert found.messages[:3] == (
+        f"2 cases left out: {unknown}.",
+        "2 cases left out: Clinical factor 'age' is missing.",
+        "1 case left out: no prediction.",
+    )
+
+
+def test_extrapolated_cases_are_kept_and_counted():
+    model, cases, predictions = cohort()
+    inside = {case_id: replace(p, extrapolated=False) for case_id, p in predictions.items()}
+    assert validate_model(cases, model, inside, {}).messages == ()
+    outside = {**inside, "c5": replace(inside["c5"], extrapolated=True)}
+    found = validate_model(cases, model, outside, {})
+    assert found.n == 80
+    (message,) = found.messages
+    assert message.startswith("1 case of 80") and "extrapolated" in message
+
+
+def test_training_cases_and_shared_patients_are_said():
+    model, cases, predictions = cohort(split="train")
+    predictions = {case_id: replace(p, extrapolated=False) for case_id, p in predictions.items()}
+    cases[1] = replace(cases[1], patient_id="c0")
+    about_split, about_patients = validate_model(cases, model, predictions, {}).messages
+    assert about_split.startswith("80 cases in split train") and "too good" in about_split
+    assert about_patients.startswith("80 lesions of 79 patients")
+
+
+def test_nothing_to_evaluate_is_refused_with_a_reason():
+    model, cases, _ = cohort()
+    with pytest.raises(InputError, match=r"case 'c0': no file\): check the case table\.$"):
+        validate_model(cases, model, {}, {case.case_id: "no file." for case in cases})
+
+
+# --- recalibration on the cohort --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["intercept", "logistic"])
+def test_recalibrated_figures_are_those_of_the_recalibrated_model(method, tmp_path):
+    model, cases, predictions = cohort()
+    cases = [replace(case, split="internal_test") if index % 3 == 0 else case for index, case in enumerate(cases)]
+    before = validate_model(cases, model, predictions, {})
+    after = with_recalibration(before, method, "cohort.csv")
+    assert before.recalibrated is None and after.splits is before.splits
+    found = after.recalibrated
+    assert (found.method, found.n, found.her2_positive) == (method, 80, before.events)
+    assert found.model.training["recalibration"]["cohort"] == "cohort.csv"
+    save_model(found.model, tmp_path / "model.json")
+    again = load_model(tmp_path / "model.json")
+    for split, members in before.case_ids.items():
+        for index, case_id in enumerate(members):
+            rad_scores, values = predictions[case_id].rad_scores, predictions[case_id].predictors
+            probability = again.nomogram.probability({**values, **rad_scores})
+            assert found.splits[split].probabilities["nomogram"][index] == pytest.approx(probability, abs=1e-9)
+        for name in LOGISTIC_MODELS:
+            old, new = (performance.models[name] for performance in (before.splits[split], found.splits[split]))
+            # Fitted to these cases now.
+            assert new.calibration.hosmer_lemeshow is None or (
+                new.calibration.hosmer_lemeshow.df == len(new.calibration.bins) - 2
+            )
+            # The order of cases and the decisions are as before.
+            assert (new.auc.value, new.classification.tp, new.classification.fp) == pytest.approx(
+                (old.auc.value, old.classification.tp, old.classification.fp)
+            )
+    y = np.concatenate([split.y for split in found.splits.values()])
+    for name in LOGISTIC_MODELS:
+        pooled = np.concatenate([split.probabilities[name] for split in found.splits.values()])
+        mended = calibrate(y, pooled, fitted_here=True)
+        assert mended.intercept.value == pytest.approx(0, abs=1e-6)
+        if method == "logistic" and name not in found.model.training["recalibration"]["intercept_only"]:
+            assert mended.slope.value == pytest.approx(1, abs=1e-6)
+
+
+def test_recalibration_refuses_too_few_cases():
+    model, cases, predictions = cohort(20)
+    with pytest.raises(InputError, match="at least 10 of each"):
+        with_recalibration(validate_model(cases, model, predictions, {}), "intercept", "few")
