@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 import tempfile
 from functools import partial
@@ -15,7 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from HER2NomogramLib.errors import InputError
-from HER2NomogramLib.tables import FeatureTable, read_features, write_features, write_rows
+from HER2NomogramLib.tables import (
+    FeatureTable,
+    read_extraction_facts,
+    read_features,
+    write_features,
+    write_rows,
+)
 
 A, B = "image__intratumoral__original_firstorder_Mean", "image__peritumoral_5mm__original_glcm_Contrast"
 
@@ -99,8 +106,8 @@ def test_failed_write_leaves_the_old_table(tmp_path):
 
 
 def test_table_saved_by_a_spreadsheet(tmp_path):
-    # Excel: byte order mark, CRLF, and a blank line at the end.
-    path = written(tmp_path, b"\xef\xbb\xbfcase_id,x,y\r\na, 1 ,\r\nb,2,3e-3\r\n\r\n")
+    # Excel: byte order mark, CRLF, rows of nothing but commas, and a blank line at the end.
+    path = written(tmp_path, b"\xef\xbb\xbfcase_id,x,y\r\na, 1 ,\r\n,,\r\nb,2,3e-3\r\n,,\r\n\r\n")
     table = read_features(path)
     assert table.columns == ("x", "y") and table.row("a") == {"x": 1.0} and table.row("b") == {"x": 2.0, "y": 0.003}
 
@@ -118,14 +125,14 @@ def test_folder_in_place_of_the_table(tmp_path):
     [
         ("", "case_id"),
         ("x,case_id\n1,a\n", "first column 'case_id'"),
-        ("case_id;x\na;1\n", "first column 'case_id'"),
+        ("case_id;x\na;1\n", "commas between the columns"),
         ("case_id,x\n", "one row per case"),
-        ("case_id,x\na,1\na,2\n", "twice"),
-        ("case_id,x,x\na,1,2\n", "twice"),
+        ("case_id,x\na,1\na,2\n", "case 'a' twice"),
+        ("case_id,x,x\na,1,2\n", "column 'x' twice"),
         ("case_id,x\n,1\n", "without case_id"),
         ("case_id,x,y\na,1\n", "case 'a': 2 entries for 3 columns"),
         ("case_id,x\na,1,2\n", "case 'a': 3 entries for 2 columns"),
-        ("case_id,x\na,1\nb,high\n", "case 'b', column 'x': 'high' is no number"),
+        ("case_id,x\na,1\nb,high\n", "case 'b', column 'x': 'high' is no number: correct it, or remove the column"),
         ('case_id,x\na,"1,5"\n', "case 'a', column 'x': '1,5' is no number"),
         (b"case_id,x\nM\xfcller,1\n", "not CSV text in UTF-8"),
         (b"\xff\xfec\0a\0", "not CSV text in UTF-8"),
@@ -133,3 +140,47 @@ def test_folder_in_place_of_the_table(tmp_path):
 )
 def test_bad_table(tmp_path, text, words):
     assert words in refusal(written(tmp_path, text))
+
+
+FACTS = {
+    "extraction": {"imageType": {"Original": {}}},
+    "margins_mm": [5.0, 10],
+    "cases": {"a": {"image": {"spacing_mm": [0.1, 0.1], "kind": None}}, "b": {}},
+}
+
+
+def test_record_of_an_extraction(tmp_path):
+    (tmp_path / "features.json").write_text(json.dumps(FACTS))
+    assert read_extraction_facts(tmp_path / "features.csv") == FACTS
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"extraction": None},
+        {"extraction": []},
+        {"margins_mm": 5},
+        {"margins_mm": ["wide"]},
+        {"margins_mm": [0]},
+        {"cases": []},
+        {"cases": {"a": None}},
+        {"cases": {"a": {"image": None}}},
+        {"cases": {"a": {"image": {}}}},
+        {"cases": {"a": {"image": {"spacing_mm": [0.1]}}}},
+        {"cases": {"a": {"image": {"spacing_mm": [0.1, 0]}}}},
+        {"cases": {"a": {"image": {"spacing_mm": 0.1}}}},
+    ],
+)
+def test_damaged_record_of_an_extraction(tmp_path, changes):
+    path = tmp_path / "features.json"
+    path.write_text(json.dumps({**FACTS, **changes}))
+    assert "missing or damaged" in refusal_by(lambda path: read_extraction_facts(path.with_suffix(".csv")), path)
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", "{}", "3", '"text"'])
+def test_missing_record_of_an_extraction(tmp_path, text):
+    path = tmp_path / "features.json"
+    if text is not None:
+        path.write_text(text)
+    message = refusal_by(lambda path: read_extraction_facts(path.with_suffix(".csv")), path)
+    assert "features.csv" in message and "--other-software" in message

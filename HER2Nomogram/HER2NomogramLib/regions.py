@@ -67,6 +67,12 @@ def check_margins(margins_mm: Iterable[float]) -> tuple[float, ...]:
     return margins
 
 
+def region_label(region: str) -> str:
+    """Name of a region for display: ``peritumoral_5mm`` becomes ``peritumoral 5 mm``."""
+    kind, _, width = region.rpartition("_")
+    return f"{kind} {width.removesuffix('mm')} mm" if kind and width.endswith("mm") else region
+
+
 def region_names(margins_mm: Iterable[float]) -> list[str]:
     """Names of the regions that these margins make, intratumoral first."""
     widths = [f"{margin:g}mm" for margin in check_margins(margins_mm)]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,11 @@ class FeatureTable:
     columns: tuple[str, ...]
     values: np.ndarray
 
+    @cached_property
+    def positions(self) -> dict[str, int]:
+        """Row of every case."""
+        return {case_id: index for index, case_id in enumerate(self.case_ids)}
+
     def row(self, case_id: str) -> dict[str, float]:
         """Values of one case by column, those that it has.
 
@@ -41,9 +48,9 @@ class FeatureTable:
         InputError
             Where the table has no such case.
         """
-        if case_id not in self.case_ids:
+        if case_id not in self.positions:
             raise InputError(f"Case '{case_id}' is not in the feature table: extract its features first.")
-        values = self.values[self.case_ids.index(case_id)]
+        values = self.values[self.positions[case_id]]
         return {name: float(value) for name, value in zip(self.columns, values) if not math.isnan(value)}
 
 
@@ -74,20 +81,24 @@ def read_features(path: str | Path) -> FeatureTable:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file)
             header = next(reader, [])
-            rows = [row for row in reader if row]
+            _check_header(header, path)
+            # Numbers at once, row by row: as text a large table would take ten times the memory. Excel leaves rows of
+            # nothing but commas where cells were emptied.
+            rows = [(row[0], _numbers(row, header, path)) for row in reader if any(entry.strip() for entry in row)]
     except OSError as error:
         raise InputError(f"Feature table '{path}' cannot be read ({error.strerror}): check the path.") from None
     except (UnicodeDecodeError, csv.Error):
-        raise InputError(f"Feature table '{path}' is not CSV text in UTF-8: write it again with extract.") from None
-    if header[:1] != ["case_id"] or not rows:
+        raise InputError(f"Feature table '{path}' is not CSV text in UTF-8: write it again.") from None
+    if not rows:
         raise InputError(f"Feature table '{path}' needs a first column 'case_id' and one row per case.")
-    case_ids = tuple(row[0] for row in rows)
+    case_ids = tuple(case_id for case_id, _ in rows)
     if "" in case_ids:
-        raise InputError(f"Feature table '{path}' has a row without case_id: write it again with extract.")
-    if len(set(case_ids)) != len(case_ids) or len(set(header)) != len(header):
-        raise InputError(f"Feature table '{path}' has a case or a column twice: remove one of them.")
-    values = np.array([_numbers(row, header, path) for row in rows])
-    return FeatureTable(case_ids, tuple(header[1:]), values)
+        raise InputError(f"Feature table '{path}' has a row without case_id: fill it in or remove the row.")
+    for what, names in (("case", case_ids), ("column", header)):
+        repeated = [name for name, count in Counter(names).items() if count > 1]
+        if repeated:
+            raise InputError(f"Feature table '{path}' has the {what} '{repeated[0]}' twice: remove one of them.")
+    return FeatureTable(case_ids, tuple(header[1:]), np.array([numbers for _, numbers in rows]))
 
 
 def read_extraction_facts(features_path: str | Path) -> dict[str, Any]:
@@ -101,22 +112,46 @@ def read_extraction_facts(features_path: str | Path) -> dict[str, Any]:
     path = Path(features_path).with_suffix(".json")
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
-        facts["extraction"], facts["margins_mm"], facts["cases"]
-    except (OSError, ValueError, KeyError, TypeError):
+        _check_facts(facts)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise InputError(
-            f"'{path}' is missing or damaged: it records the settings of '{Path(features_path).name}', extract again."
+            f"'{path}' is missing or damaged: it records how '{Path(features_path).name}' was made. Extract again, or "
+            "train with --other-software on a table that other software made."
         ) from None
     return facts
 
 
-def _numbers(row: list[str], header: list[str], path: Path) -> list[float]:
+def _check_header(header: list[str], path: Path) -> None:
+    if header[:1] == ["case_id"]:
+        return
+    # Excel separates by semicolons where the comma is the decimal sign.
+    hint = ", with commas between the columns" if len(header) == 1 and ";" in header[0] else ""
+    raise InputError(f"Feature table '{path}' needs a first column 'case_id' and one row per case{hint}.")
+
+
+def _check_facts(facts: Any) -> None:
+    """Fail with one of Python's own errors where a record of an extraction lacks what is needed of it."""
+    if not isinstance(facts["extraction"], dict) or not all(float(width) > 0 for width in facts["margins_mm"]):
+        raise ValueError("settings")
+    for images in facts["cases"].values():
+        for image in images.values():
+            if len(image["spacing_mm"]) != 2 or not all(float(width) > 0 for width in image["spacing_mm"]):
+                raise ValueError("spacing")
+
+
+def _numbers(row: list[str], header: list[str], path: Path) -> np.ndarray:
     if len(row) != len(header):
         raise InputError(f"Feature table '{path}', case '{row[0]}': {len(row)} entries for {len(header)} columns.")
-    numbers = []
-    for name, text in zip(header[1:], row[1:]):
-        try:
-            numbers.append(float(text) if text.strip() else math.nan)
-        except ValueError:
-            where = f"Feature table '{path}', case '{row[0]}', column '{name}'"
-            raise InputError(f"{where}: '{text}' is no number.") from None
-    return numbers
+    try:
+        return np.array([float(text) if text.strip() else math.nan for text in row[1:]])
+    except ValueError:
+        name, text = next((name, text) for name, text in zip(header[1:], row[1:]) if not _is_number(text))
+        where = f"Feature table '{path}', case '{row[0]}', column '{name}'"
+        raise InputError(f"{where}: '{text}' is no number: correct it, or remove the column.") from None
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return not text.strip() or float(text) is not None
+    except ValueError:
+        return False

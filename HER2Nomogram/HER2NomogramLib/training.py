@@ -1,36 +1,39 @@
-"""From a feature table and the cases' outcomes to a model file: signatures, logistic models, cut-off, performance.
+"""From a feature table and the cases' outcomes to a model file with what it says of the cases.
 
-Everything that learns is fitted to the training split alone. The three logistic models are pre-specified: which
-Rad-scores and clinical factors enter is an option, not a choice made on the same data.
+Everything that learns is fitted to the training split alone, by :class:`.pipeline.RadiomicsNomogram`.
 """
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from scipy.special import expit
 
-from .batch import diameter_column, software_versions
+from .batch import software_versions
 from .cases import SPLITS, Case, is_blank
+from .clinical import describe_factor
+from .dataset import IMAGE, Dataset, assemble, check_columns, is_outcome, training_cases, without_outcome
 from .errors import InputError
+from .features import ExtractionSettings
+from .metrics import youden_cutoff
 from .modelfile import CLINICAL, LOGISTIC_MODELS, RAD_SCORE, LogisticModel, Model, Predictor, Signature
-from .nomogram import LogisticNomogram
+from .pipeline import CROSS_FITTED, METHODS, RadiomicsNomogram
 from .prediction import TUMOR_DIAMETER
-from .regions import region_names
-from .signature import CrossFittedRadScores, LassoSignature
+from .regions import region_label, region_names
+from .resampling import InternalValidation, validate_internally
+from .selection import SELECTIONS
+from .signature import PENALTY_RULES, LassoSignature
 from .tables import FeatureTable
-from .validation import AreaUnderCurve, roc_auc, youden_cutoff
+from .training_messages import about_resampling, messages_of, regions_left_out
+from .validation import SplitPerformance, assess, auc_table, auc_text
 
-IMAGE = "image"
-MINIMUM_EVENTS = 10
-# Levels of binary factors that tables write in words, in the order 0, 1.
-_KNOWN_LEVELS = (("absent", "present"), ("no", "yes"), ("negative", "positive"), ("0", "1"))
-_LABELS = {TUMOR_DIAMETER: ("Tumor diameter", "mm"), "age": ("Age", "years"), "ki67": ("Ki-67", "%")}
+MISSING_RULES = ("impute", "exclude")
+# Of a model whose features other software made nobody knows the images.
+_NO_IMAGES = {"extraction": None, "margins_mm": (), "kind": None, "presentation": None, "spacing_range_mm": None}
 _INTENDED_USE = (
     "Research on predicting HER2 status of breast cancers with equivocal immunohistochemistry (IHC 2+) from "
     "contrast-enhanced mammography. Not for diagnosis or treatment decisions."
@@ -45,9 +48,16 @@ class TrainingOptions:
     ----------
     name : str
     nomogram_regions : tuple of str
-        Rad-scores of the nomogram and the radiomics model; empty: intratumoral and the narrowest ring.
-    clinical : tuple of str
-        Clinical factors of the nomogram and the clinical model.
+        Candidate Rad-scores of the nomogram and the radiomics model. Empty: intratumoral and the narrowest ring; all
+        regions where predictors are selected or the features are those of other software.
+    clinical, categorical : tuple of str
+        Candidate clinical factors, and those of them whose numbers name categories.
+    method : {"cross-fitted", "published"}
+        Rad-scores that the logistic models are fitted to, see :class:`.pipeline.RadiomicsNomogram`.
+    selection : {"none", "univariate", "aic"}
+        How predictors are chosen, see :func:`.selection.select_predictors`.
+    missing : {"impute", "exclude"}
+        Cases with a missing clinical factor: filled with the median or the most frequent level, or left out.
     penalty_rule : {"min", "1se"}
     n_folds, cross_fit_folds : int
         Of the penalty's cross-validation and of the cross-fitting.
@@ -59,6 +69,10 @@ class TrainingOptions:
     name: str = "HER2 nomogram"
     nomogram_regions: tuple[str, ...] = ()
     clinical: tuple[str, ...] = (TUMOR_DIAMETER,)
+    categorical: tuple[str, ...] = ()
+    method: str = CROSS_FITTED
+    selection: str = "none"
+    missing: str = "impute"
     penalty_rule: str = "min"
     n_folds: int = 10
     cross_fit_folds: int = 5
@@ -68,50 +82,55 @@ class TrainingOptions:
 
 
 @dataclass(frozen=True, eq=False)
-class _Cohort:
-    """Cases that have an outcome, all features and all clinical factors, with what was left out and why."""
-
-    case_ids: tuple[str, ...]
-    patients: np.ndarray
-    split: np.ndarray
-    y: np.ndarray
-    features: np.ndarray
-    columns: tuple[str, ...]
-    clinical: np.ndarray
-    levels: dict[str, tuple[str, ...]]
-    excluded: dict[str, str]
-    measured_diameters: int
-
-    def rows(self, split: str) -> np.ndarray:
-        return np.flatnonzero(self.split == split)
-
-
-@dataclass(frozen=True, eq=False)
 class TrainingResult:
     """A model with what it says of the cases that it was trained and tested on.
 
     Attributes
     ----------
     model : Model
-    scores : dict
-        ``scores[split][model name]``: probabilities, shape (n_cases,); cross-fitted Rad-scores in the training split.
-    outcomes : dict of str to np.ndarray
-        HER2 status by split.
-    performance : dict
-        ``performance[split][model name]``: AreaUnderCurve.
+    options : TrainingOptions
+    dataset : Dataset
+    pipeline : RadiomicsNomogram
+        Fitted to the training cases.
+    performance : dict of str to SplitPerformance
+        By split, of the models by the method of the options; training cases have cross-fitted Rad-scores with it.
+    by_method : dict of str to dict of str to SplitPerformance
+        The same by both methods.
+    logistic_by_method : dict of str to dict of str to LogisticModel
     messages : tuple of str
-        What was left out or handled specially.
+        What was left out or handled specially, and what the numbers of cases mean.
+    internal : InternalValidation or None
     """
 
     model: Model
-    scores: dict[str, dict[str, np.ndarray]]
-    outcomes: dict[str, np.ndarray]
-    performance: dict[str, dict[str, AreaUnderCurve]]
+    options: TrainingOptions
+    dataset: Dataset
+    pipeline: RadiomicsNomogram
+    performance: dict[str, SplitPerformance]
+    by_method: dict[str, dict[str, SplitPerformance]]
+    logistic_by_method: dict[str, dict[str, LogisticModel]]
     messages: tuple[str, ...]
+    internal: InternalValidation | None = None
+
+    @property
+    def no_model(self) -> str:
+        """Why there is no nomogram, empty where there is one. All figures then are those of the prevalence."""
+        if self.model.nomogram.predictors:
+            return ""
+        left_out = regions_left_out(self.pipeline, self.options.method)
+        reasons = [f"the signature of {region} {why}" for region, why in left_out.items()]
+        reasons += ["the selection keeps no predictor"] if self.options.selection != "none" else []
+        return (
+            f"There is nothing to make a nomogram of ({'; '.join(reasons)}): these data carry no signal that "
+            "cross-validation can confirm."
+        )
 
 
 def train(
-    cases: Sequence[Case], table: FeatureTable, facts: Mapping[str, Any], options: TrainingOptions | None = None
+    cases: Sequence[Case],
+    table: FeatureTable,
+    facts: Mapping[str, Any] | None,
+    options: TrainingOptions | None = None,
 ) -> TrainingResult:
     """Train signatures and the three logistic models on the training split, and measure them on every split.
 
@@ -119,305 +138,179 @@ def train(
     ----------
     cases : sequence of Case
     table : FeatureTable
-    facts : mapping
-        Of the extraction, from :func:`.tables.read_extraction_facts`.
+    facts : mapping or None
+        Of the extraction, from :func:`.tables.read_extraction_facts`; None for a table that other software made.
     options : TrainingOptions
 
     Raises
     ------
     InputError
-        Where the cohort cannot carry a model, or no signature of the nomogram selects a feature.
+        Where the cohort cannot carry a development. One that leaves the nomogram without predictors is a result, see
+        :attr:`TrainingResult.no_model`.
     """
     options = options or TrainingOptions()
     _check_options(options)
-    regions = region_names(facts["margins_mm"])
-    cohort = _assemble(cases, table, regions, options)
-    train_rows = cohort.rows("train")
-    _check_events(cohort.y[train_rows], cohort.patients[train_rows])
-    images = _training_images(cohort, facts)
-    kind, presentation = (_only_one(images, fact) for fact in ("kind", "presentation"))
-    scores, rad_scores = _rad_scores(cohort, regions, options, train_rows)
-    chosen, dropped = _usable_regions(options.nomogram_regions or tuple(regions[:2]), regions, scores.signatures_)
-    # One matrix for all logistic models: Rad-scores of all regions, then the clinical factors.
-    x = np.column_stack([rad_scores, cohort.clinical])
-    names = {"radiomics": chosen, "clinical": options.clinical, "nomogram": (*chosen, *options.clinical)}
-    order = [*regions, *options.clinical]
-    fitted: dict[str, _Fitted] = {}
-    for name in LOGISTIC_MODELS:
-        columns = [order.index(predictor) for predictor in names[name]]
-        fitted[name] = _fit_logistic(x[:, columns], cohort, [order[c] for c in columns], options, columns)
-    splits = [split for split in SPLITS if len(cohort.rows(split))]
-    probabilities = {
-        split: {name: fit.probabilities(x[cohort.rows(split)]) for name, fit in fitted.items()} for split in splits
+    regions = region_names(facts["margins_mm"]) if facts is not None else None
+    dataset = assemble(cases, table, regions, options.clinical, options.categorical, impute=options.missing == "impute")
+    _check_regions(options, [region for region, _ in dataset.blocks])
+    about_images = dict(_NO_IMAGES)
+    if facts is not None:
+        dataset, about_images = _with_images(dataset, facts)
+    pipeline = _fit(dataset, options)
+    dataset = _without_missing_features(dataset, pipeline)
+    logistic = {
+        method: {name: _logistic_model(pipeline, method, name, dataset, options) for name in LOGISTIC_MODELS}
+        for method in METHODS
     }
-    outcomes = {split: cohort.y[cohort.rows(split)] for split in splits}
-    performance = {
-        split: {name: roc_auc(outcomes[split], p) for name, p in probabilities[split].items()}
-        for split in splits
-        if len(np.unique(outcomes[split])) == 2
-    }
-    separated = [name for name, fit in fitted.items() if fit.separated]
-    messages = _messages(cohort, dropped, separated, names["nomogram"], outcomes, images)
-    logistic = {name: fit.model for name, fit in fitted.items()}
-    about_images = {"kind": kind, "presentation": presentation, "spacing_range_mm": _spacing_range(images)}
-    model = _model(cohort, facts, about_images, options, scores, logistic, performance, messages)
-    return TrainingResult(model, probabilities, outcomes, performance, messages)
+    by_method = _performance(pipeline, logistic, dataset)
+    messages = messages_of(dataset, pipeline, options.method)
+    model = Model(
+        name=options.name,
+        intended_use=_INTENDED_USE,
+        demonstration=options.demonstration,
+        **about_images,
+        signatures=_signatures(dataset, pipeline),
+        **logistic[options.method],
+        training=_summary(dataset, pipeline, options, by_method[options.method], messages),
+        software=software_versions(),
+    )
+    return TrainingResult(model, options, dataset, pipeline, by_method[options.method], by_method, logistic, messages)
+
+
+def check_before_extraction(cases: Sequence[Case], regions: Sequence[str], options: TrainingOptions) -> None:
+    """Refuse at once what :func:`train` would refuse whatever the features are, before hours of extraction.
+
+    Parameters
+    ----------
+    cases : sequence of Case
+    regions : sequence of str
+        Regions that will be made.
+    options : TrainingOptions
+
+    Raises
+    ------
+    InputError
+    """
+    _check_options(options)
+    _check_regions(options, regions)
+    check_columns(cases, options.clinical)
+    trained = training_cases(cases, without_outcome(cases))
+    for name in options.clinical:
+        texts = {case.case_id: case.clinical.get(name, "") for case in trained}
+        # A blank tumor diameter will be measured.
+        if name != TUMOR_DIAMETER or not any(map(is_blank, texts.values())):
+            describe_factor(name, texts, name in options.categorical)
+
+
+def with_internal_validation(
+    result: TrainingResult,
+    replicates: int = 200,
+    repeats: int = 10,
+    progress: Callable[[int, int], None] | None = None,
+) -> TrainingResult:
+    """The result with its development repeated on resampled training patients, see :mod:`.resampling`.
+
+    Parameters
+    ----------
+    result : TrainingResult
+    replicates, repeats : int
+        Of the bootstrap and of the nested cross-validation; zero leaves one out.
+    progress : callable, optional
+        Called with the number of developments done and of all.
+    """
+    dataset, rows, method = result.dataset, result.dataset.rows("train"), result.options.method
+    internal = None
+    try:
+        internal = validate_internally(
+            result.pipeline, dataset.x[rows], dataset.y[rows], dataset.patients[rows], dataset.columns,
+            replicates, repeats, result.options.jobs, progress,
+        )  # fmt: skip
+        more = about_resampling(internal, method, replicates, repeats)
+    except ValueError as error:
+        more = [f"The development could not be validated internally ({error})."]
+    training = {**result.model.training, "remarks": [*result.messages, *more]}
+    if internal is not None:
+        training["internal_validation"] = _internal_summary(internal, method)
+    model = replace(result.model, training=training)
+    return replace(result, internal=internal, model=model, messages=(*result.messages, *more))
 
 
 def performance_table(result: TrainingResult) -> str:
     """Area under the curve with its 95% interval per split and model, as text."""
-    widths = {name: 22 for name in LOGISTIC_MODELS}
-    lines = [f"{'AUC (95% CI)':<18}{'n':>5}{'HER2+':>7}  " + "".join(f"{n:<{w}}" for n, w in widths.items())]
-    for split, models in result.performance.items():
-        y = result.outcomes[split]
-        areas = "".join(f"{_area_text(models[name]):<{width}}" for name, width in widths.items())
-        lines.append(f"{split:<18}{len(y):>5}{int(y.sum()):>7}  {areas}".rstrip())
-    return "\n".join(
-        [*lines, "(training cases: cross-fitted Rad-scores, logistic coefficients fitted to the same cases)"]
-    )
-
-
-def _area_text(auc: AreaUnderCurve) -> str:
-    return f"{auc.area:.3f} ({auc.low:.3f}-{auc.high:.3f})"
+    how = "cross-fitted" if result.options.method == CROSS_FITTED else "in-sample (optimistic)"
+    lines = [auc_table(result.performance)]
+    nested = result.internal.nested.get(result.options.method) if result.internal else None
+    if nested:
+        areas = "".join(f"{auc_text(nested.auc[name]):<22}" for name in LOGISTIC_MODELS)
+        lines.append(f"{'train, nested cross-validation':<35}{areas}".rstrip())
+    lines.append(f"(train: {how} Rad-scores, logistic coefficients fitted to the same cases)")
+    return "\n".join(lines)
 
 
 def _check_options(options: TrainingOptions) -> None:
     """Refuse options that would waste the training or make the outcome its own predictor."""
+    for what, value, known in (
+        ("method", options.method, METHODS),
+        ("selection", options.selection, SELECTIONS),
+        ("rule for missing factors", options.missing, MISSING_RULES),
+        ("rule for the penalty", options.penalty_rule, PENALTY_RULES),
+    ):
+        if value not in known:
+            raise InputError(f"The {what} is '{value}': give one of {', '.join(known)}.")
     for names in (options.nomogram_regions, options.clinical):
         repeated = [name for name in names if names.count(name) > 1]
         if repeated:
             raise InputError(f"'{repeated[0]}' is named twice among the predictors: name it once.")
-    outcomes = [name for name in options.clinical if name.startswith("her2")]
+    outcomes = [name for name in options.clinical if is_outcome(name)]
     if outcomes:
         raise InputError(f"'{outcomes[0]}' is what the model predicts, it cannot be a clinical factor: leave it out.")
+    unknown = [name for name in options.categorical if name not in options.clinical]
+    if unknown:
+        raise InputError(f"'{unknown[0]}' is declared a category but is no clinical factor: name it among these too.")
+    if not options.name.strip():
+        raise InputError("The model has no name: give it one.")
     if options.random_state < 0:
         raise InputError(f"The seed is {options.random_state}: give zero or a positive whole number.")
+    if min(options.n_folds, options.cross_fit_folds) < 2 or options.jobs == 0:
+        raise InputError("Cross-validation needs two folds at least, and the work one job: correct the options.")
 
 
-def _assemble(cases: Sequence[Case], table: FeatureTable, regions: Sequence[str], options: TrainingOptions) -> _Cohort:
-    """Put features, outcomes and clinical factors of the same cases side by side."""
-    wanted = tuple(f"{IMAGE}__{region}__" for region in regions)
-    columns = [
-        index
-        for index, name in enumerate(table.columns)
-        if name.startswith(wanted) and not name.split("__", 2)[2].startswith("diagnostics_")
-    ]
-    if not columns:
-        raise InputError("The feature table has no columns of the regions that its settings name: extract it again.")
-    levels = {
-        name: _levels(name, {case.case_id: case.clinical.get(name, "") for case in cases}) for name in options.clinical
-    }
-    positions = {case_id: index for index, case_id in enumerate(table.case_ids)}
-    diameter = diameter_column(IMAGE)
-    kept, clinical, excluded, measured_diameters = [], [], {}, 0
-    for case in cases:
-        row = positions.get(case.case_id)
-        measured = table.row(case.case_id).get(diameter) if row is not None else None
-        values, missing = _clinical_values(case, options.clinical, levels, measured)
-        if case.her2 is None:
-            excluded[case.case_id] = "HER2 status unknown or equivocal without ISH"
-        elif row is None:
-            excluded[case.case_id] = "no features"
-        elif missing:
-            excluded[case.case_id] = f"no value of {missing}"
-        else:
-            kept.append((case, row))
-            clinical.append(values)
-            measured_diameters += TUMOR_DIAMETER in options.clinical and is_blank(case.clinical.get(TUMOR_DIAMETER))
-    if not kept:
-        raise InputError(f"No case can be used for training ({next(iter(excluded.values()))}): check the case table.")
-    values = table.values[[row for _, row in kept]][:, columns]
-    in_train = np.array([case.split == "train" for case, _ in kept])
-    # Which columns can be used is decided on the training cases, as everything else.
-    finite = np.isfinite(values[in_train]).all(axis=0) if in_train.any() else np.ones(len(columns), bool)
-    return _Cohort(
-        case_ids=tuple(case.case_id for case, _ in kept),
-        patients=np.array([case.patient_id for case, _ in kept]),
-        split=np.array([case.split for case, _ in kept]),
-        y=np.array([case.her2 for case, _ in kept]),
-        features=values[:, finite],
-        columns=tuple(table.columns[c] for c, usable in zip(columns, finite) if usable),
-        clinical=np.array(clinical).reshape(len(kept), len(options.clinical)),
-        levels=levels,
-        excluded=excluded,
-        measured_diameters=measured_diameters,
-    )
+def _check_regions(options: TrainingOptions, made: Sequence[str]) -> None:
+    unknown = [region for region in options.nomogram_regions if region not in made]
+    if unknown:
+        raise InputError(f"Nomogram region '{unknown[0]}' is not among {', '.join(made)}: correct the option.")
+    both = [name for name in options.clinical if name in made]
+    if both:
+        raise InputError(f"'{both[0]}' is a region and a clinical factor: rename one of them.")
 
 
-def _check_events(y: np.ndarray, patients: np.ndarray) -> None:
-    events, others = (len(np.unique(patients[y == status])) for status in (1, 0))
-    if min(events, others) < MINIMUM_EVENTS:
-        raise InputError(
-            f"The training split has {events} HER2-positive and {others} negative patients: at least {MINIMUM_EVENTS} "
-            "of each are needed to choose a penalty by cross-validation."
-        )
+def _with_images(dataset: Dataset, facts: Mapping[str, Any]) -> tuple[Dataset, dict[str, Any]]:
+    """The dataset with what is recorded of its images, and what the model says of those of the training cases.
 
-
-def _rad_scores(
-    cohort: _Cohort, regions: Sequence[str], options: TrainingOptions, train_rows: np.ndarray
-) -> tuple[CrossFittedRadScores, np.ndarray]:
-    """Signatures of all regions and the Rad-scores of all cases, shape (n_cases, n_regions).
-
-    Training cases have cross-fitted scores, the others those of the signatures fitted to all training cases.
+    Test cases whose images are of another kind are left out: the model would refuse them.
     """
-    blocks = []
-    for region in regions:
-        prefix = f"{IMAGE}__{region}__"
-        blocks.append((region, [i for i, name in enumerate(cohort.columns) if name.startswith(prefix)]))
-        if not blocks[-1][1]:
-            raise InputError(
-                f"No feature of region '{region}' has a finite value in every training case: extract again."
-            )
-    bad = np.flatnonzero(~np.isfinite(cohort.features).all(axis=1))
-    if len(bad):
-        case_id = cohort.case_ids[bad[0]]
-        raise InputError(f"Case '{case_id}' misses features that all training cases have: extract it again or drop it.")
-    transformer = CrossFittedRadScores(
-        blocks,
-        LassoSignature(options.penalty_rule, options.n_folds, random_state=options.random_state),
-        options.cross_fit_folds,
-        n_jobs=options.jobs,
-        random_state=options.random_state,
-    )
-    try:
-        cross_fitted = transformer.fit_transform(
-            cohort.features[train_rows], cohort.y[train_rows], groups=cohort.patients[train_rows]
-        )
-    except ValueError as error:
-        raise InputError(f"The signatures cannot be trained ({error}): more patients are needed.") from None
-    rad_scores = transformer.transform(cohort.features)
-    rad_scores[train_rows] = cross_fitted
-    return transformer, rad_scores
-
-
-@dataclass(frozen=True, eq=False)
-class _Fitted:
-    """One logistic model with its columns among all predictors."""
-
-    model: LogisticModel
-    columns: list[int]
-    separated: bool
-
-    def probabilities(self, x: np.ndarray) -> np.ndarray:
-        return expit(self.model.intercept + x[:, self.columns] @ np.array(self.model.coefficients, dtype=float))
-
-
-def _fit_logistic(
-    x: np.ndarray, cohort: _Cohort, names: Sequence[str], options: TrainingOptions, columns: list[int]
-) -> _Fitted:
-    rows = cohort.rows("train")
-    y = cohort.y[rows]
-    if names:
-        fitted = LogisticNomogram().fit(x[rows], y)
-        separated, intercept, coefficients = fitted.separated_, fitted.intercept_, tuple(map(float, fitted.coef_))
-        covariance = tuple(tuple(map(float, row)) for row in fitted.covariance_)
-    else:
-        # No clinical factors: their model is the prevalence.
-        separated, intercept, coefficients = False, math.log(y.mean() / (1 - y.mean())), ()
-        covariance = ((1 / (len(y) * y.mean() * (1 - y.mean())),),)
-    predictors = tuple(_predictor(name, x[rows, i], cohort.levels, options) for i, name in enumerate(names))
-    cutoff = youden_cutoff(y, expit(intercept + x[rows] @ np.array(coefficients, dtype=float)))
-    return _Fitted(LogisticModel(predictors, intercept, coefficients, covariance, cutoff), columns, separated)
-
-
-def _usable_regions(
-    wanted: Sequence[str], regions: Sequence[str], signatures: Mapping[str, LassoSignature]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    for region in wanted:
-        if region not in regions:
-            raise InputError(f"Nomogram region '{region}' is not among {', '.join(regions)}: correct the option.")
-    chosen = tuple(region for region in wanted if len(signatures[region].selected_))
-    if not chosen:
-        raise InputError(
-            f"The signatures of {', '.join(wanted)} select no feature: these features carry no signal that "
-            "cross-validation can confirm, so there is no radiomics model."
-        )
-    return chosen, tuple(region for region in wanted if region not in chosen)
-
-
-def _predictor(
-    name: str, values: np.ndarray, levels: Mapping[str, tuple[str, ...]], options: TrainingOptions
-) -> Predictor:
-    low, high = float(values.min()), float(values.max())
-    if not low < high:
-        raise InputError(f"Predictor '{name}' has the same value in all training cases: leave it out.")
-    if name not in options.clinical:
-        return Predictor(name, RAD_SCORE, f"Rad-score, {region_label(name)}", "", low, high)
-    label, unit = _LABELS.get(name, (name.replace("_", " ").capitalize(), ""))
-    return Predictor(name, CLINICAL, label, unit, low, high, levels[name])
-
-
-def region_label(region: str) -> str:
-    """Name of a region for display: ``peritumoral_5mm`` becomes ``peritumoral 5 mm``."""
-    kind, _, width = region.partition("_")
-    return f"{kind} {width.removesuffix('mm')} mm" if width else kind
-
-
-def _signatures(cohort: _Cohort, scores: CrossFittedRadScores) -> dict[str, Signature]:
-    found = {}
-    for region, columns in scores.blocks:
-        fitted = scores.signatures_[region]
-        selected = fitted.selected_
-        found[region] = Signature(
-            image=IMAGE,
-            region=region,
-            features=tuple(cohort.columns[columns[i]] for i in selected),
-            means=tuple(map(float, fitted.means_[selected])),
-            scales=tuple(map(float, fitted.scales_[selected])),
-            coefficients=tuple(map(float, fitted.coef_[selected])),
-            intercept=fitted.intercept_,
-        )
-    return found
-
-
-def _model(
-    cohort: _Cohort,
-    facts: Mapping[str, Any],
-    about_images: Mapping[str, Any],
-    options: TrainingOptions,
-    scores: CrossFittedRadScores,
-    logistic: Mapping[str, LogisticModel],
-    performance: Mapping[str, Mapping[str, AreaUnderCurve]],
-    messages: Sequence[str],
-) -> Model:
-    recorded = {k: v for k, v in asdict(options).items() if k not in ("jobs", "name", "demonstration")}
-    training = {
-        "options": json.loads(json.dumps(recorded)),
-        "method": "cross-fitted Rad-scores",
-        "cases": {
-            split: {"n": len(cohort.rows(split)), "her2_positive": int(cohort.y[cohort.rows(split)].sum())}
-            for split in SPLITS
-        },
-        "auc": {split: {name: asdict(auc) for name, auc in models.items()} for split, models in performance.items()},
-        "penalties": {region: fitted.penalty_ for region, fitted in scores.signatures_.items()},
-        "remarks": list(messages),
-    }
-    return Model(
-        name=options.name,
-        intended_use=_INTENDED_USE,
-        demonstration=options.demonstration,
-        extraction=facts["extraction"],
-        margins_mm=tuple(facts["margins_mm"]),
-        **about_images,
-        signatures=_signatures(cohort, scores),
-        **logistic,
-        training=training,
-        software=software_versions(),
-    )
-
-
-def _training_images(cohort: _Cohort, facts: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """What ``features.json`` says of the images of the training cases."""
-    trained = [cohort.case_ids[i] for i in cohort.rows("train")]
-    missing = [case_id for case_id in trained if IMAGE not in facts["cases"].get(case_id, {})]
+    images = [facts["cases"].get(case_id, {}).get(IMAGE) for case_id in dataset.case_ids]
+    missing = [dataset.case_ids[i] for i in dataset.rows("train") if images[i] is None]
     if missing:
         raise InputError(f"features.json does not describe case '{missing[0]}': extract its features again.")
-    return [facts["cases"][case_id][IMAGE] for case_id in trained]
-
-
-def _spacing_range(images: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
-    spacings = [value for image in images for value in image["spacing_mm"]]
-    return min(spacings), max(spacings)
+    trained = [images[i] for i in dataset.rows("train")]
+    spacings = [value for image in trained for value in image["spacing_mm"]]
+    about = {
+        "extraction": ExtractionSettings.from_dict(facts["extraction"], source="features.json").to_dict(),
+        "margins_mm": tuple(facts["margins_mm"]),
+        "spacing_range_mm": (min(spacings), max(spacings)),
+        "kind": _only_one(trained, "kind"),
+        "presentation": _only_one(trained, "presentation"),
+    }
+    reasons = {}
+    for index, image in enumerate(images):
+        if image is None:
+            reasons[index] = "features.json does not describe the image"
+            continue
+        for what in ("kind", "presentation"):
+            if about[what] and image.get(what) and image[what] != about[what]:
+                reasons[index] = f"{what} of the image is {image[what]}, of the training images {about[what]}"
+    return replace(dataset, images=tuple(images)).without(reasons), about
 
 
 def _only_one(images: Sequence[Mapping[str, Any]], fact: str) -> str | None:
@@ -429,79 +322,150 @@ def _only_one(images: Sequence[Mapping[str, Any]], fact: str) -> str | None:
     return found[0] if found else None
 
 
-def _messages(
-    cohort: _Cohort,
-    dropped: Sequence[str],
-    separated: Sequence[str],
-    predictors: Sequence[str],
-    outcomes: Mapping[str, np.ndarray],
-    images: Sequence[Mapping[str, Any]],
-) -> tuple[str, ...]:
-    messages = []
-    reasons = sorted(set(cohort.excluded.values()))
-    for reason in reasons:
-        count = sum(1 for value in cohort.excluded.values() if value == reason)
-        messages.append(f"{count} case{'s' if count > 1 else ''} left out: {reason}.")
-    if cohort.measured_diameters:
-        count = cohort.measured_diameters
-        messages.append(f"The tumor diameter of {count} case{'s' if count > 1 else ''} was measured from the segment.")
-    unknown = sum(1 for image in images if not image.get("kind"))
-    if unknown:
-        messages.append(f"{unknown} training images do not say whether they are recombined or low-energy.")
-    messages += [f"The signature of {region} selects no feature and is left out of the nomogram." for region in dropped]
-    messages += [f"The {name} model separates the training cases: fitted with Firth's method." for name in separated]
-    events = int(min(outcomes["train"].sum(), (1 - outcomes["train"]).sum()))
-    if events < 10 * len(predictors):
-        messages.append(
-            f"{events} training cases of the rarer class for {len(predictors)} predictors of the nomogram, whose "
-            "Rad-scores were themselves selected from many features: expect optimism."
-        )
-    messages += [f"Split {split} has one class only: no AUC." for split, y in outcomes.items() if len(np.unique(y)) < 2]
-    return tuple(messages)
+def _fit(dataset: Dataset, options: TrainingOptions) -> RadiomicsNomogram:
+    rows, made = dataset.rows("train"), [region for region, _ in dataset.blocks]
+    # Without selection all candidates stay: of our own regions those that most published nomograms name.
+    named = options.selection == "none" and dataset.images is not None
+    regions = options.nomogram_regions or tuple(made[:2] if named else made)
+    pipeline = RadiomicsNomogram(
+        blocks=dataset.blocks,
+        factors=dataset.factors,
+        regions=regions,
+        signature=LassoSignature(options.penalty_rule, options.n_folds, random_state=options.random_state),
+        method=options.method,
+        selection=options.selection,
+        cross_fit_folds=options.cross_fit_folds,
+        n_jobs=options.jobs,
+        random_state=options.random_state,
+    )
+    try:
+        pipeline.fit(dataset.x[rows], dataset.y[rows], groups=dataset.patients[rows])
+    except ValueError as error:
+        raise InputError(f"The model cannot be trained ({error}): more patients are needed.") from None
+    return pipeline
 
 
-def _levels(name: str, texts: Mapping[str, str]) -> tuple[str, ...]:
-    """Names of 0 and 1 of a binary factor, empty for a numeric one; ``texts`` are its entries by case."""
-    given = {case_id: text.strip().lower() for case_id, text in texts.items() if not is_blank(text)}
-    words = set(given.values())
-    if not words and name != TUMOR_DIAMETER:
-        raise InputError(
-            f"Clinical factor '{name}' has no value in the case table: fill in the column or leave it out."
-        )
-    if words and words <= {"0", "1", "0.0", "1.0"}:
-        return ("0", "1")
-    if all(map(_is_number, words)):
-        return ()
-    for pair in _KNOWN_LEVELS:
-        if words <= set(pair):
-            return pair
-    case_id, text = next((case_id, text) for case_id, text in given.items() if not _is_number(text))
-    raise InputError(
-        f"Clinical factor '{name}', case '{case_id}': '{text}' is no number. Give plain numbers without a unit, or two "
-        f"levels as in {' or '.join('/'.join(pair) for pair in _KNOWN_LEVELS[:3])}."
+def _without_missing_features(dataset: Dataset, pipeline: RadiomicsNomogram) -> Dataset:
+    """The dataset without test cases that lack a feature of a signature."""
+    complete = dataset.complete(pipeline.used_features_)
+    return dataset.without(dict.fromkeys(np.flatnonzero(~complete).tolist(), "lacks a feature of a signature"))
+
+
+def _performance(
+    pipeline: RadiomicsNomogram, logistic: Mapping[str, Mapping[str, LogisticModel]], dataset: Dataset
+) -> dict[str, dict[str, SplitPerformance]]:
+    """Figures by method and split; of training cases with the Rad-scores that the models were fitted to."""
+    by_method: dict[str, dict[str, SplitPerformance]] = {method: {} for method in METHODS}
+    for split in SPLITS:
+        rows = dataset.rows(split)
+        if not len(rows):
+            continue
+        trained = split == "train"
+        designs = pipeline.designs_ if trained else dict.fromkeys(METHODS, pipeline.design(dataset.x[rows]))
+        for method in METHODS:
+            probabilities = {
+                name: expit(model.log_odds(designs[method])) for name, model in pipeline.models_[method].items()
+            }
+            cutoffs = {name: model.cutoff for name, model in logistic[method].items()}
+            by_method[method][split] = assess(split, dataset.y[rows], probabilities, cutoffs, fitted_here=trained)
+    return by_method
+
+
+def _logistic_model(
+    pipeline: RadiomicsNomogram, method: str, name: str, dataset: Dataset, options: TrainingOptions
+) -> LogisticModel:
+    fitted, design = pipeline.models_[method][name], pipeline.designs_[method]
+    regions = list(pipeline.scores_.signatures_)
+    predictors = []
+    for predictor in fitted.predictors:
+        if predictor in regions:
+            score = design[:, regions.index(predictor)]
+            label = f"Rad-score, {region_label(predictor)}"
+            predictors.append(Predictor(predictor, RAD_SCORE, label, "", float(score.min()), float(score.max())))
+        else:
+            predictors.append(_clinical_predictor(predictor, pipeline, dataset, options))
+    return LogisticModel(
+        predictors=tuple(predictors),
+        intercept=fitted.intercept,
+        coefficients=tuple(map(float, fitted.coefficients)),
+        covariance=tuple(tuple(map(float, row)) for row in fitted.covariance),
+        cutoff=youden_cutoff(dataset.y[dataset.rows("train")], expit(fitted.log_odds(design))),
     )
 
 
-def _clinical_values(
-    case: Case, names: Sequence[str], levels: Mapping[str, tuple[str, ...]], measured_diameter: float | None
-) -> tuple[list[float], str | None]:
-    """Values of the clinical factors of a case and the first that is missing."""
-    values = []
-    for name in names:
-        text = case.clinical.get(name, "").strip().lower()
-        if is_blank(text) and name == TUMOR_DIAMETER and measured_diameter is not None:
-            values.append(measured_diameter)
-        elif is_blank(text):
-            return [], name
-        elif levels[name] and not _is_number(text):
-            values.append(float(levels[name].index(text)))
-        else:
-            values.append(float(text))
-    return values, None
+def _clinical_predictor(
+    name: str, pipeline: RadiomicsNomogram, dataset: Dataset, options: TrainingOptions
+) -> Predictor:
+    index = [factor.name for factor in dataset.factors].index(name)
+    factor, values = dataset.factors[index], dataset.clinical[dataset.rows("train"), index]
+    low, high = (0.0, len(factor.levels) - 1.0) if factor.levels else (np.nanmin(values), np.nanmax(values))
+    fill = float(pipeline.encoder_.fills_[index]) if options.missing == "impute" else None
+    return Predictor(name, CLINICAL, factor.label, factor.unit, float(low), float(high), factor.levels, fill)
 
 
-def _is_number(text: str) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False
+def _signatures(dataset: Dataset, pipeline: RadiomicsNomogram) -> dict[str, Signature]:
+    found = {}
+    for region, columns in dataset.blocks:
+        fitted = pipeline.signatures_[region]
+        selected = fitted.selected_
+        found[region] = Signature(
+            image=IMAGE,
+            region=region,
+            features=tuple(dataset.columns[columns[i]] for i in selected),
+            means=tuple(map(float, fitted.means_[selected])),
+            scales=tuple(map(float, fitted.scales_[selected])),
+            coefficients=tuple(map(float, fitted.coef_[selected])),
+            intercept=fitted.intercept_,
+        )
+    return found
+
+
+def _summary(
+    dataset: Dataset,
+    pipeline: RadiomicsNomogram,
+    options: TrainingOptions,
+    performance: Mapping[str, SplitPerformance],
+    messages: Sequence[str],
+) -> dict[str, Any]:
+    """What the model file says of its training."""
+    recorded = {k: v for k, v in asdict(options).items() if k not in ("jobs", "name", "demonstration")}
+    measured = {
+        split: {name: asdict(figures.auc) for name, figures in of_split.models.items() if figures.auc is not None}
+        for split, of_split in performance.items()
+    }
+    summary = {
+        "options": recorded,
+        "cases": {
+            split: {"n": len(dataset.rows(split)), "her2_positive": int(dataset.y[dataset.rows(split)].sum())}
+            for split in SPLITS
+        },
+        "auc": measured,
+        "penalties": {region: fitted.penalty_ for region, fitted in pipeline.signatures_.items()},
+        "remarks": list(messages),
+    }
+    return _plain(summary)
+
+
+def _internal_summary(internal: InternalValidation, method: str) -> dict[str, Any]:
+    found: dict[str, Any] = {"interrupted": internal.interrupted}
+    if method in internal.nested:
+        nested = internal.nested[method]
+        figures = {"auc": nested.auc, "slope": nested.slope, "brier": nested.brier}
+        found["nested_cross_validation"] = {"repeats": nested.repeats, "folds": nested.folds, **figures}
+    if method in internal.bootstrap:
+        bootstrap = internal.bootstrap[method]
+        found["bootstrap"] = {"replicates": bootstrap.done, "figures": bootstrap.figures}
+    return _plain(found)
+
+
+def _plain(content: Any) -> Any:
+    """Content as JSON holds it: dataclasses as objects, and what is not a number as null."""
+    if hasattr(content, "__dataclass_fields__"):
+        return _plain(asdict(content))
+    if isinstance(content, Mapping):
+        return {str(key): _plain(value) for key, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [_plain(value) for value in content]
+    if isinstance(content, float):
+        return content if np.isfinite(content) else None
+    return json.loads(json.dumps(content))
