@@ -12,7 +12,9 @@ from pathlib import Path
 import HER2NomogramLib
 
 # What the module needs to apply a model; the other files may want packages that Slicer does not bundle.
-APPLYING = "errors features files mammogram modelfile plots prediction regions scale segmentation".split()
+APPLYING = (
+    "drawing errors features files mammogram modelfile nomogram_plot prediction regions scale segmentation".split()
+)
 
 
 class PackagedLibraryTest(unittest.TestCase):

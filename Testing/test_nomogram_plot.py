@@ -1,28 +1,18 @@
-"""Nomogram and ROC pictures: they must be right when read with a ruler, legible, and harmless to the session."""
+"""The nomogram picture: right when read with a ruler, and legible with any predictors."""
 
 from __future__ import annotations
 
-import itertools
-import os
-import subprocess
-import sys
-import xml.etree.ElementTree as ElementTree
-
-import numpy as np
 import pytest
-from conftest import MODULE_DIRECTORY
+from pictures import NOTICE, artist, assert_legible, written
+
+pytest.importorskip("matplotlib")
 
 from HER2NomogramLib.errors import InputError
-from HER2NomogramLib.mammogram import Mammogram
 from HER2NomogramLib.modelfile import LogisticModel, Predictor
-from HER2NomogramLib.plots import case_figure, nomogram_figure, roc_figure, save_figure
+from HER2NomogramLib.nomogram_plot import nomogram_figure
 from HER2NomogramLib.prediction import Prediction
-from HER2NomogramLib.regions import make_regions
 from HER2NomogramLib.scale import PointsScale
 
-matplotlib = pytest.importorskip("matplotlib")
-
-NOTICE = "DEMONSTRATION MODEL, trained on synthetic images. Research use only, not for clinical decisions."
 INTRATUMORAL = Predictor("intratumoral", "rad_score", "Intratumoral Rad-score", "", -2.31, 1.874)
 RING = Predictor("peritumoral_5mm", "rad_score", "Peritumoral 5 mm Rad-score", "", -1.52, 1.11)
 DIAMETER = Predictor("tumor_diameter_mm", "clinical", "Tumor diameter", "mm", 6.23, 61.7)
@@ -39,6 +29,19 @@ WORDY = Predictor(
     1,
     ("HER2-low by the central laboratory", "HER2-positive by the central laboratory, second reading of all"),
 )
+
+DENSITY = Predictor("density", "clinical", "Breast density", "", 0, 3, ("A", "B", "C", "D"))
+HISTOLOGY = Predictor(
+    "histology",
+    "clinical",
+    "Histology",
+    "",
+    0,
+    3,
+    ("invasive ductal carcinoma", "invasive lobular carcinoma", "mucinous", "other or unknown"),
+)
+QUADRANTS = tuple(f"äußerer Quadrant, Zählung ${number}$" for number in range(9))
+QUADRANT = Predictor("quadrant", "clinical", "Größe & Lage $x$", "", 0, 8, QUADRANTS)
 
 
 def logistic(predictors, coefficients, intercept, cutoff=0.41) -> LogisticModel:
@@ -106,23 +109,29 @@ CASES = {
     "steep": (logistic([DIAMETER], [5.0], -200), {"tumor_diameter_mm": 40}),
     "flat": (logistic([DIAMETER], [0.004], -1.2), {"tumor_diameter_mm": 40}),
     "outside": (THREE, {"intratumoral": -3.1, "peritumoral_5mm": 1.9, "tumor_diameter_mm": 93}),
+    "levels": (
+        logistic([INTRATUMORAL, DENSITY, HISTOLOGY], [1.1, 0.3, 0.35, 0.9, 0.08, -0.1, 0.7], -1),
+        {"intratumoral": 0.2, "density": 2.0, "histology": 3.0},
+    ),
+    "strong levels": (
+        logistic([DENSITY, DIAMETER], [0.8, 1.6, 2.4, 0.01], -1),
+        {"density": 1, "tumor_diameter_mm": 30},
+    ),
+    "levels alike": (
+        logistic([INTRATUMORAL, HISTOLOGY, DENSITY], [1.1, 0.0, 0.0, 0.01, 0.0, 0.0, 0.0], -1),
+        {"intratumoral": 0.2, "histology": 1.0, "density": 3.0},
+    ),
+    "many long levels": (
+        logistic([INTRATUMORAL, QUADRANT], [1.1, 0.1, 0.12, 0.11, -0.2, 0.3, 0.9, 0.85, 0.5], -1),
+        {"intratumoral": 0.2, "quadrant": 6.0},
+    ),
     "far above": (THREE, {"intratumoral": 3.1, "peritumoral_5mm": 2.9, "tumor_diameter_mm": 93}),
     "far below": (THREE, {"intratumoral": -4.1, "peritumoral_5mm": -2.9, "tumor_diameter_mm": 3}),
 }
 
 
-def artist(figure, gid: str):
-    found = [line for axes in figure.axes for line in axes.lines if line.get_gid() == gid]
-    assert len(found) == 1, f"{len(found)} artists are called {gid}"
-    return found[0]
-
-
 def x_of(figure, gid: str) -> float:
     return float(artist(figure, gid).get_xdata()[0])
-
-
-def texts(figure) -> list[str]:
-    return [text.get_text() for axes in figure.axes for text in axes.texts]
 
 
 def fraction(figure, gid: str, axis: str) -> float:
@@ -131,7 +140,7 @@ def fraction(figure, gid: str, axis: str) -> float:
     return (x_of(figure, gid) - left) / (right - left)
 
 
-@pytest.mark.parametrize("name", ["three", "one", "seven", "wordy", "tiny effects"])
+@pytest.mark.parametrize("name", ["three", "one", "seven", "wordy", "tiny effects", "levels", "many long levels"])
 def test_a_ruler_gives_the_points_of_every_predictor(name):
     model, values = CASES[name]
     prediction = predict(model, **values)
@@ -177,6 +186,102 @@ def test_axis_ends_are_the_training_range_and_a_negative_effect_runs_backward():
     assert places["absent"] < places["present"]
 
 
+def level_ticks(figure, predictor: Predictor) -> tuple[list[float], list[float]]:
+    """Places of the ticks above and below a predictor's axis, in ascending order."""
+    y = artist(figure, f"axis-{predictor.name}").get_ydata()[0]
+    lines = [line.get_data() for line in figure.axes[0].lines if len(line.get_xdata()) == 2]
+    upright = [(xs[0], ys) for xs, ys in lines if xs[0] == xs[1] and ys[0] == y and 0 < abs(ys[1] - y) < 0.06]
+    return sorted(x for x, ys in upright if ys[1] < y), sorted(x for x, ys in upright if ys[1] > y)
+
+
+def level_labels(figure, predictor: Predictor, names, below: bool) -> list:
+    """Labels on one side of a predictor's axis, from left to right."""
+    y = artist(figure, f"axis-{predictor.name}").get_ydata()[0]
+    side = [text for text in figure.axes[0].texts if text.get_text() in names]
+    side = [text for text in side if abs(text.get_position()[1] - y) < 0.3 and (text.get_position()[1] > y) == below]
+    return sorted(side, key=lambda text: text.get_position()[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "predictor", "width"),
+    [
+        ("levels", DENSITY, 3.4),
+        ("levels", HISTOLOGY, 7.0),
+        ("strong levels", DENSITY, 3.4),
+        ("strong levels", DENSITY, 7.0),
+    ],
+)
+def test_every_level_has_tick_and_name_on_one_side_in_the_same_order(name, predictor, width):
+    model = CASES[name][0]
+    figure, scale = nomogram_figure(model, width=width), PointsScale(model)
+    left, right = artist(figure, "axis-:points").get_xdata()
+    points = {level: scale.points(predictor.name, value) for value, level in enumerate(predictor.levels)}
+    sides = level_ticks(figure, predictor)
+    assert sorted([*sides[0], *sides[1]]) == pytest.approx(
+        sorted(left + (right - left) * p / 100 for p in points.values())
+    )
+    ends = artist(figure, f"axis-{predictor.name}").get_xdata()
+    assert [100 * (x - left) / (right - left) for x in ends] == pytest.approx([0, max(points.values())])
+    shown = []
+    for ticks, below in zip(sides, (False, True)):
+        labels = [text.get_text() for text in level_labels(figure, predictor, predictor.levels, below)]
+        assert [left + (right - left) * points[label] / 100 for label in labels] == pytest.approx(ticks)
+        shown += labels
+    assert sorted(shown) == sorted(predictor.levels)
+
+
+def test_levels_with_room_are_all_below_at_their_ticks():
+    figure = nomogram_figure(CASES["strong levels"][0])
+    above, below = level_ticks(figure, DENSITY)
+    assert not above
+    labels = level_labels(figure, DENSITY, DENSITY.levels, below=True)
+    assert [text.get_position()[0] for text in labels] == pytest.approx(below)
+
+
+def test_a_label_beside_its_tick_is_joined_to_it():
+    model = CASES["levels"][0]
+    figure = nomogram_figure(model)
+    axes, renderer = figure.axes[0], figure.canvas.get_renderer()
+    y = artist(figure, "axis-histology").get_ydata()[0]
+    lines = [line.get_data() for line in axes.lines if len(line.get_xdata()) == 2]
+    joined = 0
+    for ticks, below in zip(level_ticks(figure, HISTOLOGY), (False, True)):
+        for tick, label in zip(ticks, level_labels(figure, HISTOLOGY, HISTOLOGY.levels, below)):
+            label.set_bbox(None)
+            box = label.get_window_extent(renderer)
+            low, high = box.x0 / figure.dpi, box.x1 / figure.dpi
+            if low <= tick <= high:
+                continue
+            leaders = [xs for xs, ys in lines if xs[0] == tick and low <= xs[1] <= high and (ys[1] > y) == below]
+            assert len(leaders) == 1, label.get_text()
+            joined += 1
+    assert joined
+
+
+def test_labels_that_collide_give_way_to_both_sides_alike():
+    figure = nomogram_figure(CASES["levels alike"][0])
+    (tick,) = set(level_ticks(figure, DENSITY)[0])
+    for names, below in (("AC", True), ("BD", False)):
+        places = [text.get_position()[0] for text in level_labels(figure, DENSITY, names, below)]
+        assert sum(places) / 2 == pytest.approx(tick, abs=0.02)
+
+
+def test_names_without_room_become_letters_that_are_explained():
+    model, values = CASES["many long levels"]
+    figure, scale = nomogram_figure(model, predict(model, **values)), PointsScale(model)
+    order = sorted(range(9), key=lambda value: scale.points("quadrant", value))
+    text = " ".join(written(figure))
+    for letter, value in zip("abcdefghi", order):
+        assert f"{letter}: {QUADRANTS[value]}" in text
+    assert set("abcdefghi") <= set(written(figure))
+    for ticks, below in zip(level_ticks(figure, QUADRANT), (False, True)):
+        labels = [text.get_text() for text in level_labels(figure, QUADRANT, "abcdefghi", below)]
+        values = [order["abcdefghi".index(letter)] for letter in labels]
+        left, right = artist(figure, "axis-:points").get_xdata()
+        expected = [left + (right - left) * scale.points("quadrant", value) / 100 for value in values]
+        assert expected == pytest.approx(ticks)
+
+
 def test_values_outside_of_the_training_range_are_arrows_at_the_axis_ends():
     model, values = CASES["outside"]
     figure = nomogram_figure(model, predict(model, **values))
@@ -184,7 +289,7 @@ def test_values_outside_of_the_training_range_are_arrows_at_the_axis_ends():
         mark = artist(figure, f"case-{name}")
         assert mark.get_marker() == arrow
         assert mark.get_xdata()[0] == pytest.approx(artist(figure, f"axis-{name}").get_xdata()[end])
-    assert "93 mm → 84.8 points, outside the training range" in texts(figure)
+    assert "93 mm → 84.8 points, outside the training range" in written(figure)
     # 84.8 points are on the Points axis although 93 mm are not on that of the diameter; minus 18.9 are on neither.
     assert 100 * fraction(figure, "points-tumor_diameter_mm", "axis-:points") == pytest.approx(84.8, abs=0.05)
     with pytest.raises(AssertionError):
@@ -206,25 +311,13 @@ def test_text_never_overlaps_and_stays_on_the_page(name, marked, width):
     model, values = CASES[name]
     prediction = predict(model, **values) if marked else None
     title = "Nomogram of a model with a long name, case 17"
-    figure = nomogram_figure(model, prediction, title, width=width, notice=NOTICE)
-    renderer = figure.canvas.get_renderer()
-    boxes = []
-    for text in figure.axes[0].texts:
-        text.set_bbox(None)
-        boxes.append((text.get_text(), text.get_window_extent(renderer)))
-    for text, box in boxes:
-        assert box.x0 >= 0 and box.y0 >= 0, text
-        assert box.x1 <= figure.bbox.width and box.y1 <= figure.bbox.height, text
-    for (first, a), (second, b) in itertools.combinations(boxes, 2):
-        # The box of a line of type is as high as its tallest letters may be: a pixel in common is not a collision.
-        apart = a.x1 <= b.x0 or b.x1 <= a.x0 or a.y1 <= b.y0 + 1 or b.y1 <= a.y0 + 1
-        assert apart, f"'{first}' and '{second}' overlap"
+    assert_legible(nomogram_figure(model, prediction, title, width=width, notice=NOTICE))
 
 
 def test_what_is_written():
     model, values = CASES["seven"]
     prediction = predict(model, **values)
-    written = texts(nomogram_figure(model, prediction, "Case 17"))
+    found = written(nomogram_figure(model, prediction, "Case 17"))
     low, high = prediction.interval
     for expected in (
         "Case 17",
@@ -239,14 +332,14 @@ def test_what_is_written():
         f"{prediction.probability:.2f} (95% CI {low:.2f} to {high:.2f})",
         NOTICE,
     ):
-        assert expected in written
-    assert {"0", "10", "100", "−2", "61.7"} <= set(written)
+        assert expected in found
+    assert {"0", "10", "100", "−2", "61.7"} <= set(found)
 
 
 @pytest.mark.parametrize(("name", "expected"), [("near 0", "<0.001 (95% CI"), ("near 1", ">0.999 (95% CI")])
 def test_no_probability_is_written_as_certain(name, expected):
     model, values = CASES[name]
-    assert any(text.startswith(expected) for text in texts(nomogram_figure(model, predict(model, **values))))
+    assert any(text.startswith(expected) for text in written(nomogram_figure(model, predict(model, **values))))
 
 
 def test_interval_that_rounds_to_certainty_is_drawn_to_the_axis_ends():
@@ -258,8 +351,8 @@ def test_interval_that_rounds_to_certainty_is_drawn_to_the_axis_ends():
 
 
 def test_the_notice_is_on_a_blank_nomogram_too_when_given():
-    assert NOTICE in texts(nomogram_figure(THREE, notice=NOTICE))
-    assert NOTICE not in texts(nomogram_figure(THREE))
+    assert NOTICE in written(nomogram_figure(THREE, notice=NOTICE))
+    assert NOTICE not in written(nomogram_figure(THREE))
 
 
 def test_model_without_effect_and_page_without_room():
@@ -267,117 +360,6 @@ def test_model_without_effect_and_page_without_room():
         nomogram_figure(logistic([DIAMETER], [0.0], -1))
     with pytest.raises(ValueError, match="cannot be read"):
         nomogram_figure(THREE, width=1.0)
-
-
-CURVES = [
-    ("Nomogram", [0, 0, 0.2, 1], [0, 0.6, 0.9, 1], 0.893, (0.61, 0.98)),
-    ("Clinical model of a cohort with a name too long for one line", [0, 0.5, 1], [0, 0.6, 1], 0.55, None),
-]
-
-
-def test_roc_figure_draws_each_curve_and_writes_its_area():
-    figure = roc_figure(CURVES, "Internal test (n = 22)", notice=NOTICE)
-    assert list(artist(figure, "roc-Nomogram").get_xdata()) == [0, 0, 0.2, 1]
-    assert list(artist(figure, "roc-Nomogram").get_ydata()) == [0, 0.6, 0.9, 1]
-    written = " ".join(texts(figure))
-    assert "Nomogram: AUC 0.89 (0.61 to 0.98)" in written
-    assert "too long for one line: AUC 0.55" in written
-    assert "Internal test (n = 22)" in written and NOTICE.split(".")[0] in written
-    plot = figure.axes[1].get_position()
-    assert plot.width * figure.get_figwidth() == pytest.approx(plot.height * figure.get_figheight())
-
-
-def test_roc_curves_differ_in_dashes_not_in_color_only():
-    figure = roc_figure([(str(number), [0, 1], [0, 1], 0.5, None) for number in range(6)])
-    dashes = {str(line._unscaled_dash_pattern) for line in figure.axes[1].lines if line.get_gid()}
-    assert len(dashes) == 6
-
-
-def test_roc_figure_refuses_what_is_no_curve():
-    with pytest.raises(ValueError, match="no curve"):
-        roc_figure([])
-    with pytest.raises(ValueError, match="2 false and 1 true"):
-        roc_figure([("Nomogram", [0, 1], [0], 0.5, None)])
-
-
-def test_png_has_the_size_of_the_page(tmp_path):
-    from PIL import Image
-
-    path = save_figure(nomogram_figure(THREE, width=4.2), tmp_path / "new" / "nomogram.PNG", dpi=100)
-    with Image.open(path) as image:
-        assert image.format == "PNG"
-        assert image.width == 420
-
-
-def test_svg_keeps_text_as_text_and_is_the_same_every_time(tmp_path):
-    model, values = CASES["seven"]
-    paths = []
-    for number in range(2):
-        figure = nomogram_figure(model, predict(model, **values), "A <b> & $c$")
-        paths.append(save_figure(figure, tmp_path / f"{number}.svg"))
-    assert paths[0].read_bytes() == paths[1].read_bytes()
-    tree = ElementTree.parse(paths[0])
-    written = ["".join(node.itertext()) for node in tree.iter("{http://www.w3.org/2000/svg}text")]
-    assert "A <b> & $c$" in written and "Total points" in written
-    assert "date" not in paths[0].read_text(encoding="utf-8")
-
-
-def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
-    path = tmp_path / "nomogram.svg"
-    path.write_text("old", encoding="utf-8")
-    figure = nomogram_figure(THREE)
-
-    def fail_half_way(temporary, **_):
-        with open(temporary, "w", encoding="utf-8") as stream:
-            stream.write("half")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(figure, "savefig", fail_half_way)
-    with pytest.raises(InputError, match="No space left"):
-        save_figure(figure, path)
-    assert path.read_text(encoding="utf-8") == "old"
-    assert os.listdir(tmp_path) == ["nomogram.svg"]
-
-
-def test_other_formats_and_unwritable_places_are_refused_in_one_line(tmp_path):
-    figure = nomogram_figure(THREE)
-    with pytest.raises(InputError, match=r"\.png or \.svg"):
-        save_figure(figure, tmp_path / "nomogram.pdf")
-    (tmp_path / "file").write_text("", encoding="utf-8")
-    with pytest.raises(InputError, match="cannot be written"):
-        save_figure(figure, tmp_path / "file" / "nomogram.png")
-
-
-def test_settings_of_the_session_neither_change_nor_matter(tmp_path):
-    def pictures(name: str) -> list[bytes]:
-        figure = nomogram_figure(THREE)
-        return [save_figure(figure, tmp_path / f"{name}{suffix}").read_bytes() for suffix in (".png", ".svg")]
-
-    expected = pictures("plain")
-    odd = {"savefig.bbox": "tight", "lines.linewidth": 4, "axes.grid": True, "svg.fonttype": "path", "font.size": 30}
-    odd.update({"font.family": "serif", "axes.facecolor": "red", "savefig.transparent": True})
-    with matplotlib.rc_context(odd):
-        before = dict(matplotlib.rcParams)
-        found = pictures("odd")
-        assert dict(matplotlib.rcParams) == before
-    assert found == expected
-
-
-def test_neither_pyplot_nor_a_backend_is_touched():
-    code = (
-        "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from HER2NomogramLib import plots\n"
-        "assert 'matplotlib' not in sys.modules\n"
-        "import tempfile, os\n"
-        "figure = plots.roc_figure([('a', [0, 1], [0, 1], 0.5, None)])\n"
-        "with tempfile.TemporaryDirectory() as folder:\n"
-        "    plots.save_figure(figure, os.path.join(folder, 'a.png'))\n"
-        "    plots.save_figure(figure, os.path.join(folder, 'a.svg'))\n"
-        "assert 'matplotlib.pyplot' not in sys.modules\n"
-    )
-    run = [sys.executable, "-c", code, str(MODULE_DIRECTORY)]
-    completed = subprocess.run(run, capture_output=True, text=True, timeout=120)
-    assert completed.returncode == 0, completed.stderr
 
 
 def probability_ticks(model: LogisticModel) -> dict[str, float]:
@@ -409,21 +391,3 @@ def test_the_probability_axis_of_a_narrow_range_of_risks_has_enough_numbers():
 def test_risks_that_round_to_certainty_can_be_drawn(intercept):
     model = logistic([DIAMETER], [0.05], intercept)
     nomogram_figure(model, predict(model, tumor_diameter_mm=20))
-
-
-def test_case_figure_outlines_the_lesion_and_every_ring():
-    rows, columns = np.mgrid[:200, :200]
-    lesion = (rows - 90) ** 2 + (columns - 100) ** 2 < 15**2
-    mammogram = Mammogram.from_array((rows + columns + 500 * lesion).astype(np.uint16), (0.3, 0.3), "test")
-    regions = make_regions(lesion, mammogram.spacing_mm, (2, 4, 6, 8, 10))
-    figure = case_figure(mammogram, regions, "A case", notice="Research use only")
-    whole, detail = figure.axes
-    legend = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert legend == ["lesion", *(f"{margin} mm ring (100% in breast)" for margin in (2, 4, 6, 8, 10))]
-    widths = [np.ptp(path.get_extents().get_points()[:, 0]) for c in detail.collections for path in c.get_paths()]
-    assert len(widths) == 6
-    # Diameters grow by twice the margin from that of the lesion, 29 pixels of 0.3 mm.
-    np.testing.assert_allclose(np.diff(widths), 4.0, atol=0.7)
-    left, right = detail.get_xlim()
-    assert left < 30 - 4.5 - 10 and right > 30 + 4.5 + 10 and len(whole.patches) == 1
-    assert "Research use only" in [text.get_text() for text in figure.texts]
