@@ -4,8 +4,10 @@ import functools
 import importlib
 import importlib.util
 import logging
+import os
 import sys
 import tempfile
+import time
 from pathlib import Path
 from subprocess import SubprocessError
 from typing import Annotated
@@ -24,10 +26,10 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
-from HER2NomogramLib import scene
+from HER2NomogramLib import command, scene
 from HER2NomogramLib.errors import InputError
 from HER2NomogramLib.modelfile import default_model_path, load_model
-from HER2NomogramLib.prediction import TUMOR_DIAMETER, case_regions, predict_case
+from HER2NomogramLib.prediction import TUMOR_DIAMETER, case_regions, check_extraction, predict_case
 
 
 class HER2Nomogram(ScriptedLoadableModule):
@@ -46,6 +48,10 @@ class HER2Nomogram(ScriptedLoadableModule):
         self.parent.acknowledgementText = _("Features are computed by pyradiomics, from the SlicerRadiomics extension.")
 
 
+# How the names of widgets begin that are for training a model and not for validating one.
+_TRAINING_ONLY = tuple(f"cohort{what}" for what in "Name Method Selection Clinical Bootstrap Repeats Cost".split())
+
+
 @parameterNodeWrapper
 class HER2NomogramParameterNode:
     """What the user chose; saved with the scene.
@@ -62,6 +68,8 @@ class HER2NomogramParameterNode:
         Clinical factors as they were typed, by column name.
     engine : str
     showRegions : bool
+    cohortMode, cohortCases, ...
+        Choices of the section on cohorts; see :class:`HER2NomogramLib.command.CohortChoices`.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
@@ -73,6 +81,18 @@ class HER2NomogramParameterNode:
     clinical: dict[str, str]
     engine: Annotated[str, Choice(list(scene.ENGINES))] = scene.PYRADIOMICS
     showRegions: bool = True
+    cohortMode: command.Mode = command.Mode.TRAIN
+    cohortCases: str
+    cohortFeatures: str
+    cohortOtherSoftware: bool = False
+    cohortFolder: str
+    cohortName: str = "HER2 nomogram"
+    cohortMethod: Annotated[str, Choice(list(command.METHODS))] = command.METHODS[0]
+    cohortSelection: command.Selection = command.Selection.NONE
+    cohortClinical: str = TUMOR_DIAMETER
+    cohortBootstrap: Annotated[int, WithinRange(0, 5000)] = 200
+    cohortRepeats: Annotated[int, WithinRange(0, 200)] = 10
+    cohortJobs: Annotated[int, WithinRange(1, 256)] = min(max((os.cpu_count() or 2) // 2, 1), 256)
 
 
 class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -98,6 +118,8 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._outlinesChanged = False
         self._plottingDeclined = False
         self._pixmap = None
+        self._cohortRun = None
+        self._cohortTimer = None
 
     # --- Life of the panel -------------------------------------------------------------------------------------------
 
@@ -129,10 +151,13 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         header = self.ui.featuresTable.horizontalHeader()
         header.setSectionResizeMode(1, qt.QHeaderView.Stretch)
         header.sectionResized.connect(self.onPanelResized)
+        self._setupCohort()
         self.initializeParameterNode()
 
     def cleanup(self):
         """Called when the widget is destroyed."""
+        if self._cohortTimer is not None:
+            self.onCohortCancel()
         self.setParameterNode(None)
         self._watch(None, None)
         self.removeObservers()
@@ -210,6 +235,7 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._showSegments()
             self._showModel()
             self._showSpacing()
+            self._showCohortChoices()
         finally:
             self._updating = False
         self._watch(self._parameterNode.inputVolume, self._parameterNode.segmentation)
@@ -295,6 +321,7 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._modelPath = path
         try:
             self._model = self.logic.loadModel(path or None)
+            check_extraction(self._model)
             self.ui.modelLabel.setText(self._model.name)
             self.ui.noticeLabel.setText(self._model.notice)
         except InputError as error:
@@ -333,18 +360,31 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             widget = qt.QComboBox()
             for text in ("", *predictor.levels):
                 widget.addItem(text)
-            widget.setToolTip(_("Leave blank what is not known: the model then says that it needs it."))
+            # A level with a long name must not widen the panel.
+            widget.setMinimumContentsLength(8)
+            widget.setToolTip(self._blankHint(predictor))
             widget.currentIndexChanged.connect(self.onClinicalEdited)
             return widget
         widget = qt.QLineEdit()
         trained = f"{predictor.minimum:.4g} – {predictor.maximum:.4g} {predictor.unit}".strip()
         hint = _("{trained} in training").format(trained=trained)
+        widget.setToolTip(f"{hint}. {self._blankHint(predictor)}")
         if predictor.name == TUMOR_DIAMETER:
             hint = _("blank: measured; {hint}").format(hint=hint)
+        elif predictor.fill is not None:
+            hint = _("blank: {value}; {hint}").format(value=predictor.text(predictor.fill), hint=hint)
         widget.setPlaceholderText(hint)
-        widget.setToolTip(hint)
         widget.textChanged.connect(self.onClinicalEdited)
         return widget
+
+    @staticmethod
+    def _blankHint(predictor):
+        """What becomes of a factor that is left blank."""
+        if predictor.name == TUMOR_DIAMETER:
+            return _("Left blank, it is measured from the segment.")
+        if predictor.fill is not None:
+            return _("Left blank, {value} is used.").format(value=predictor.fill_text)
+        return _("Leave blank what is not known: the model then says that it needs it.")
 
     def _showClinical(self):
         texts = dict(self._parameterNode.clinical.items())
@@ -608,26 +648,189 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return True
         if self._plottingDeclined or slicer.app.testingEnabled():
             return False
-        wanted = self._plottingRequirement()
+        self._plottingDeclined = not self._packagesAvailable("matplotlib")
+        return not self._plottingDeclined
+
+    def _packagesAvailable(self, only=""):
+        """Whether what requirements.txt names is there, the user asked for leave to install what is not."""
+        wanted = command.requirements(self.resourcePath("requirements.txt"))
+        wanted = [requirement for requirement in wanted if requirement.startswith(only)]
         try:
             if importlib.util.find_spec("slicer.packaging"):
                 from slicer import packaging
 
                 packaging.pip_ensure(wanted, requester="HER2 Nomogram")
-            else:
-                question = _("The picture of the nomogram needs the Python package {name}. Install it now?")
-                if slicer.util.confirmOkCancelDisplay(question.format(name=wanted)):
-                    slicer.util.pip_install(wanted)
+            elif command.not_installed(wanted) and not slicer.app.testingEnabled():
+                missing = " ".join(command.not_installed(wanted))
+                question = _("Python packages are needed that are not installed: {names}. Install them now?")
+                if slicer.util.confirmOkCancelDisplay(question.format(names=missing)):
+                    slicer.util.pip_install(missing)
         except (RuntimeError, OSError, SubprocessError) as error:
-            # Declined, no network, no right to write: the picture is all that is missed.
-            logging.getLogger("HER2Nomogram").warning("matplotlib was not installed: %s", error)
+            # Declined, no network, no right to write: what needs them is left out.
+            logging.getLogger("HER2Nomogram").warning("Packages were not installed: %s", error)
         importlib.invalidate_caches()
-        self._plottingDeclined = importlib.util.find_spec("matplotlib") is None
-        return not self._plottingDeclined
+        return not command.not_installed(wanted)
 
-    def _plottingRequirement(self):
-        lines = Path(self.resourcePath("requirements.txt")).read_text(encoding="utf-8").splitlines()
-        return next(line.strip() for line in lines if line.startswith("matplotlib"))
+    # --- Cohort ------------------------------------------------------------------------------------------------------
+
+    def _setupCohort(self):
+        import qt
+
+        for edit in self._cohortPathEdits().values():
+            edit.currentPathChanged.connect(self.onCohortPathEdited)
+            # Quiet for what is no valid path, as the field of the model.
+            for field in slicer.util.findChildren(edit, className="QLineEdit"):
+                field.textChanged.connect(self.onCohortPathEdited)
+        self.ui.cohortStartButton.clicked.connect(self.onCohortStart)
+        self.ui.cohortCancelButton.clicked.connect(self.onCohortCancel)
+        self.ui.openReportButton.clicked.connect(self.onOpenReport)
+        self.ui.useModelButton.clicked.connect(self.onUseModel)
+        self._cohortTimer = qt.QTimer()
+        self._cohortTimer.setInterval(300)
+        self._cohortTimer.timeout.connect(self.onCohortTimer)
+        self._showCohortRun()
+
+    def _cohortPathEdits(self):
+        """Fields of files and folders by their parameter; a blank path is none that parameter nodes can hold."""
+        return {
+            "cohortCases": self.ui.cohortCasesEdit,
+            "cohortFeatures": self.ui.cohortFeaturesEdit,
+            "cohortFolder": self.ui.cohortFolderEdit,
+        }
+
+    def onCohortPathEdited(self, *args):
+        """A file or folder of the cohort was chosen in the panel."""
+        if self._updating or not self._parameterNode:
+            return
+        with slicer.util.NodeModify(self._parameterNode):
+            for name, edit in self._cohortPathEdits().items():
+                setattr(self._parameterNode, name, edit.currentPath)
+
+    def onCohortStart(self, *args):
+        """Train or validate in a process of its own, so that Slicer stays responsive."""
+        self._cohortRun = None
+        message = ""
+        with slicer.util.tryWithErrorDisplay(_("The run could not be started.")):
+            try:
+                choices = self._cohortChoices()
+                choices.check()
+                if not choices.features.strip():
+                    scene.require_radiomics(scene.PYRADIOMICS)
+                if not self._replacementConfirmed(choices.files):
+                    message = _("Not started: choose another output folder, or another name for the model.")
+                elif not self._packagesAvailable():
+                    message = _("Not started: it needs Python packages that are not installed.")
+                else:
+                    self._cohortRun = self.logic.startCohort(choices)
+                    self._cohortTimer.start()
+            except InputError as error:
+                message = str(error)
+        self._showCohortRun(message)
+
+    def onCohortTimer(self, *args):
+        """Show how far the run has come, or what came of it."""
+        if not self._cohortRun.update():
+            self._cohortTimer.stop()
+            if self._cohortRun.output:
+                logging.getLogger("HER2Nomogram").info("Run on a cohort:\n%s", self._cohortRun.output)
+        self._showCohortRun()
+
+    def onCohortCancel(self, *args):
+        """End the run, where there is one."""
+        self._cohortTimer.stop()
+        if self._cohortRun is not None:
+            self._cohortRun.cancel()
+        self._showCohortRun()
+
+    def onOpenReport(self, *args):
+        """Show the report in the web browser."""
+        import qt
+
+        qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(self._cohortRun.files.report)))
+
+    def onUseModel(self, *args):
+        """Apply the trained model in the panel."""
+        self.ui.modelPathEdit.currentPath = str(self._cohortRun.files.model)
+
+    def _cohortChoices(self):
+        node = self._parameterNode
+        return command.CohortChoices(
+            mode=node.cohortMode,
+            cases=node.cohortCases,
+            features=node.cohortFeatures,
+            other_software=node.cohortOtherSoftware,
+            folder=node.cohortFolder,
+            model=node.modelPath or str(default_model_path()),
+            name=node.cohortName,
+            method=node.cohortMethod,
+            selection=node.cohortSelection,
+            clinical=node.cohortClinical,
+            bootstrap=node.cohortBootstrap,
+            repeats=node.cohortRepeats,
+            jobs=node.cohortJobs,
+        )
+
+    @staticmethod
+    def _replacementConfirmed(files):
+        """Whether what a run would replace may go."""
+        existing = files.existing()
+        if not existing:
+            return True
+        question = _("{folder} has these files already: {names}. Replace them?")
+        names = ", ".join(path.name for path in existing)
+        return slicer.util.confirmOkCancelDisplay(question.format(folder=files.report.parent, names=names))
+
+    def _showCohortChoices(self):
+        node, ui = self._parameterNode, self.ui
+        for name, edit in self._cohortPathEdits().items():
+            if edit.currentPath != getattr(node, name):
+                edit.currentPath = getattr(node, name)
+        training = node.cohortMode is command.Mode.TRAIN
+        for name, widget in vars(ui).items():
+            if name.startswith(_TRAINING_ONLY):
+                widget.setVisible(training)
+        ui.cohortModelLabel.setVisible(not training)
+        ui.cohortModelLabel.setText(
+            _("Model, as chosen under Inputs: {name}").format(name=self._model.name if self._model else node.modelPath)
+        )
+        images = not node.cohortFeatures.strip()
+        ui.cohortImagesLabel.setVisible(images)
+        ui.cohortOtherSoftwareCheckBox.setVisible(training and not images)
+        ui.cohortCostLabel.setText(self._cohortChoices().cost)
+        ui.cohortStartButton.setText(_("Train and report") if training else _("Validate and report"))
+        self._updateCohortButton()
+
+    def _updateCohortButton(self):
+        running = self._cohortRun is not None and self._cohortRun.state == command.RUNNING
+        missing = self._cohortChoices().missing if self._parameterNode else ()
+        self.ui.cohortStartButton.setEnabled(not running and not missing)
+        self.ui.cohortStartButton.setToolTip(
+            _("Choose {missing} first.").format(missing=_(" and ").join(missing))
+            if missing
+            else _("Runs beside Slicer, which can be used meanwhile.")
+        )
+
+    def _showCohortRun(self, message=""):
+        """Where the run is, or in place of it a message that says why there is none."""
+        ui, run = self.ui, self._cohortRun
+        state = run.state if run else None
+        running = state == command.RUNNING
+        ui.cohortChoicesFrame.setEnabled(not running)
+        ui.cohortCancelButton.setEnabled(running)
+        ui.cohortProgressBar.setVisible(running)
+        if running and run.progress:
+            ui.cohortProgressBar.setRange(0, run.progress.total)
+            ui.cohortProgressBar.setValue(run.progress.done)
+        else:
+            ui.cohortProgressBar.setRange(0, 0)  # moves to and fro
+        message = run.message if run else message
+        ui.cohortStatusLabel.setText(message)
+        ui.cohortStatusLabel.setVisible(bool(message))
+        wrong = bool(message) and state in (None, command.FAILED)
+        ui.cohortStatusLabel.setStyleSheet("color: #b3261e; font-weight: bold;" if wrong else "")
+        ui.openReportButton.setEnabled(state == command.DONE)
+        ui.useModelButton.setEnabled(state == command.DONE and run.files.model is not None)
+        self._updateCohortButton()
 
 
 class HER2NomogramLogic(ScriptedLoadableModuleLogic):
@@ -698,7 +901,8 @@ class HER2NomogramLogic(ScriptedLoadableModuleLogic):
         volumeNode, segmentationNode, lesionSegmentID, pixelSpacingMm, excludeSegmentIDs
             As for :meth:`createRegionSegments`.
         clinical : dict, optional
-            Clinical factors by column name; a blank tumor diameter is measured from the segment.
+            Clinical factors by column name; a blank tumor diameter is measured from the segment, other blank factors
+            are filled where the model has a value for this.
         modelPath : str, optional
             By default the demonstration model.
         engine : str
@@ -708,8 +912,9 @@ class HER2NomogramLogic(ScriptedLoadableModuleLogic):
         -------
         HER2NomogramLib.prediction.Prediction
         """
-        scene.require_radiomics(engine)
         model = self.loadModel(modelPath)
+        check_extraction(model)
+        scene.require_radiomics(engine)
         mammogram = scene.mammogram_from_volume(volumeNode, pixelSpacingMm)
         lesion = scene.lesion_mask(segmentationNode, lesionSegmentID, volumeNode)
         exclude = scene.excluded_mask(segmentationNode, excludeSegmentIDs, volumeNode)
@@ -746,7 +951,8 @@ class HER2NomogramLogic(ScriptedLoadableModuleLogic):
 
     def drawNomogram(self, prediction, path, modelPath=None, width=7.0):
         """Draw the nomogram with the case marked on it to a PNG or SVG file, so many inches wide; returns its path."""
-        from HER2NomogramLib.plots import nomogram_figure, save_figure
+        from HER2NomogramLib.drawing import save_figure
+        from HER2NomogramLib.nomogram_plot import nomogram_figure
 
         made, model, _scene = self._lastPrediction
         if made is not prediction:
@@ -779,6 +985,21 @@ class HER2NomogramLogic(ScriptedLoadableModuleLogic):
         out = Path(outputDirectory) / "predictions.csv"
         return predict_cases(read_cases(casesPath), self.loadModel(modelPath), out, jobs=jobs)
 
+    @staticmethod
+    def startCohort(choices):
+        """Train a model on a cohort, or validate one, in a process of Slicer's own Python.
+
+        Parameters
+        ----------
+        choices : HER2NomogramLib.command.CohortChoices
+
+        Returns
+        -------
+        HER2NomogramLib.command.CohortRun
+            ``update()`` reads how far it has come, ``cancel()`` ends it.
+        """
+        return command.CohortRun(choices)
+
 
 class HER2NomogramTest(ScriptedLoadableModuleTest):
     """Self test, to be run inside Slicer."""
@@ -789,7 +1010,7 @@ class HER2NomogramTest(ScriptedLoadableModuleTest):
 
     def runTest(self):
         """Run all tests."""
-        for test in (self.test_regions, self.test_prediction, self.test_bad_input):
+        for test in (self.test_regions, self.test_prediction, self.test_bad_input, self.test_process):
             self.setUp()
             test()
 
@@ -846,4 +1067,18 @@ class HER2NomogramTest(ScriptedLoadableModuleTest):
         volume.SetSpacing(1.0, 1.0, 1.0)
         with self.assertRaisesRegex(InputError, "spacing"):
             logic.createRegionSegments(segmentation, lesion, volume)
+
+    def test_process(self):
+        """The command line runs beside Slicer, in its own Python, and answers with a line of its own."""
+        self.delayDisplay("A process of Slicer's Python")
+        with tempfile.TemporaryDirectory() as folder:
+            cases = Path(folder) / "cases.csv"
+            cases.write_text("case_id\n", encoding="utf-8")
+            run = HER2NomogramLogic().startCohort(command.CohortChoices(command.Mode.TRAIN, str(cases), folder))
+            while run.update():
+                slicer.app.processEvents()
+                time.sleep(0.05)
+        # That there are no cases, or that a package is not installed.
+        self.assertEqual(run.state, command.FAILED)
+        self.assertNotIn("unexpectedly", run.message)
         self.delayDisplay("Tests passed")

@@ -264,7 +264,7 @@ def test_parameter_node_keeps_what_was_chosen(mrml, logic):
     assert (again.engine, again.showRegions, again.pixelSpacingMm) == ("pyradiomics", True, 0.0)
 
 
-@pytest.mark.parametrize("test", ["test_regions", "test_bad_input", "test_prediction"])
+@pytest.mark.parametrize("test", ["test_regions", "test_bad_input", "test_prediction", "test_process"])
 def test_self_test_of_the_module(test):
     if test == "test_prediction" and not default_model_path().is_file():
         pytest.skip("the demonstration model has not been trained yet: make model")

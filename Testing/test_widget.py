@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import json
 import os
+import sys
+from types import SimpleNamespace
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import numpy as np
 import pytest
+from conftest import wait_until
+from test_background import is_running
 
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
 vtk = pytest.importorskip("vtk")
@@ -17,11 +22,14 @@ pytest.importorskip("PySide6", reason="PySide6 is not installed")
 pytest.importorskip("radiomics", reason="pyradiomics is not installed")
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 
-from harness import close_panel, load_module, new_scene, open_panel  # noqa: E402
+from harness import HERE, close_panel, load_module, new_scene, open_panel  # noqa: E402
 
 module = load_module()
 from harness.samples import phantom_in_scene, small_model  # noqa: E402
 from HER2NomogramLib import scene  # noqa: E402
+from HER2NomogramLib.command import CohortRun  # noqa: E402
+
+STUB = HERE / "command_stub.py"
 
 
 @pytest.fixture
@@ -524,3 +532,262 @@ def test_extrapolated_result_is_not_called(applied):
     panel._showPrediction(dataclasses.replace(panel._prediction, probability=0.9999, extrapolated=True))
     assert panel.ui.probabilityLabel.text == "> 99%"
     assert "Not usable" in panel.ui.decisionLabel.text and "HER2-positive" not in panel.ui.decisionLabel.text
+
+
+# --- Cohort -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cohort(panel, tmp_path, monkeypatch):
+    """A panel with the files of a cohort chosen, and how a run of it behaves: ``cohort.behavior``."""
+    folder = tmp_path / "results"
+    folder.mkdir()
+    for name in ("cases.csv", "features.csv"):
+        (tmp_path / name).write_text("case_id\n")
+    chosen = SimpleNamespace(panel=panel, ui=panel.ui, folder=folder, behavior="finish", features=tmp_path)
+    monkeypatch.setattr(
+        panel.logic, "startCohort", lambda choices: CohortRun(choices, [sys.executable, str(STUB), chosen.behavior])
+    )
+    panel.ui.cohortCollapsibleButton.collapsed = False
+    panel.ui.cohortCasesEdit.currentPath = str(tmp_path / "cases.csv")
+    panel.ui.cohortFeaturesEdit.currentPath = str(tmp_path / "features.csv")
+    panel.ui.cohortFolderEdit.currentPath = str(folder)
+    return chosen
+
+
+def process_events_until(condition):
+    wait_until(lambda: slicer.app.processEvents() or condition())
+
+
+def run_to_its_end(cohort, behavior):
+    cohort.behavior = behavior
+    cohort.ui.cohortStartButton.click()
+    assert not cohort.ui.cohortStartButton.enabled
+    assert cohort.ui.cohortCancelButton.enabled
+    process_events_until(lambda: not cohort.ui.cohortCancelButton.enabled)
+
+
+def test_cohort_needs_a_table_and_a_folder(panel, tmp_path):
+    ui = panel.ui
+    assert ui.cohortCollapsibleButton.collapsed
+    assert not ui.cohortStartButton.enabled
+    assert ui.cohortStartButton.toolTip == "Choose the case table and the output folder first."
+    ui.cohortCasesEdit.currentPath = str(tmp_path / "cases.csv")
+    ui.cohortFolderEdit.currentPath = str(tmp_path)
+    assert ui.cohortStartButton.enabled
+    ui.cohortNameEdit.setText(" ")
+    assert "a name for the model" in ui.cohortStartButton.toolTip
+    ui.cohortNameEdit.setText("x")
+    ui.cohortCasesEdit.currentPath = ""
+    assert not ui.cohortStartButton.enabled
+    assert not ui.cohortCancelButton.enabled
+    assert not ui.openReportButton.enabled
+    assert not ui.useModelButton.enabled
+
+
+def test_training_from_the_panel(cohort, monkeypatch):
+    import qt
+
+    ui, opened = cohort.ui, []
+    run_to_its_end(cohort, "finish")
+    report, model = cohort.folder / "HER2_nomogram_report.html", cohort.folder / "HER2_nomogram.json"
+    assert ui.cohortStatusLabel.text == f"Done: {model.name} and {report.name} in {cohort.folder}."
+    assert ui.cohortStatusLabel.visible
+    assert not ui.cohortProgressBar.visible
+    assert ui.cohortStartButton.enabled
+    assert ui.cohortChoicesFrame.enabled
+    monkeypatch.setattr(qt, "QDesktopServices", SimpleNamespace(openUrl=opened.append), raising=False)
+    ui.openReportButton.click()
+    assert opened == [qt.QUrl.fromLocalFile(str(report))]
+    ui.useModelButton.click()
+    assert ui.modelPathEdit.currentPath == str(model)
+    assert cohort.panel._parameterNode.modelPath == str(model)
+    assert slicer.app.messages == slicer.app.questions == []
+
+
+def test_progress_moves_while_slicer_stays_responsive(cohort):
+    ui = cohort.ui
+    cohort.behavior = "hang"
+    ui.cohortStartButton.click()
+    assert ui.cohortProgressBar.visible
+    assert (ui.cohortProgressBar.minimum, ui.cohortProgressBar.maximum) == (0, 0)
+    assert not ui.cohortChoicesFrame.enabled
+    process_events_until(lambda: ui.cohortProgressBar.maximum)
+    assert (ui.cohortProgressBar.value, ui.cohortProgressBar.maximum) == (57, 250)
+    assert ui.cohortStatusLabel.text == "Validating internally: 57 of 250"
+    assert not ui.openReportButton.enabled
+    ui.modelPathEdit.currentPath = "/elsewhere.json"
+    assert not ui.cohortStartButton.enabled
+
+
+def test_cancel_ends_the_run_and_nothing_counts_as_a_result(cohort):
+    ui = cohort.ui
+    run_to_its_end(cohort, "finish")
+    cohort.behavior = "hang"
+    slicer.app.questions.clear()
+    ui.cohortStartButton.click()
+    assert not ui.openReportButton.enabled  # what is there is of the run before
+    process_events_until(lambda: "57" in ui.cohortStatusLabel.text)
+    worker = cohort.folder / "HER2_nomogram_report.worker"
+    wait_until(lambda: worker.is_file() and worker.read_text())
+    ui.cohortCancelButton.click()
+    assert not is_running(int(worker.read_text()))
+    assert ui.cohortStatusLabel.text == "Cancelled."
+    assert not ui.cohortProgressBar.visible
+    assert ui.cohortStartButton.enabled
+    assert not ui.cohortCancelButton.enabled
+    assert not ui.openReportButton.enabled
+    assert not ui.useModelButton.enabled
+    assert not cohort.panel._cohortTimer.isActive()
+
+
+@pytest.mark.parametrize(
+    ("behavior", "line"),
+    [
+        ("fail", "'cases.csv' has no column 'her2': add the outcome."),
+        ("crash", "It ended unexpectedly (exit status 1): ValueError: inside."),
+        ("nothing", "It ended without writing HER2_nomogram.json and HER2_nomogram_report.html."),
+    ],
+)
+def test_what_went_wrong_is_one_line(cohort, behavior, line):
+    run_to_its_end(cohort, behavior)
+    ui = cohort.ui
+    assert ui.cohortStatusLabel.text == line
+    assert "#b3261e" in ui.cohortStatusLabel.styleSheet
+    assert ui.cohortStartButton.enabled
+    assert not ui.openReportButton.enabled
+    assert not ui.useModelButton.enabled
+    run_to_its_end(cohort, "finish")
+    assert ui.cohortStatusLabel.styleSheet == ""
+
+
+def test_options_reach_the_command_line(cohort):
+    ui = cohort.ui
+    ui.cohortNameEdit.setText("Ours")
+    ui.cohortMethodComboBox.setCurrentIndex(1)
+    ui.cohortSelectionComboBox.setCurrentIndex(2)
+    ui.cohortClinicalEdit.setText("age, er")
+    ui.cohortBootstrapSpinBox.value = 50
+    ui.cohortRepeatsSpinBox.value = 0
+    ui.cohortJobsSpinBox.value = 3
+    ui.cohortOtherSoftwareCheckBox.checked = True
+    assert ui.cohortCostLabel.text.startswith("50 more trainings")
+    run_to_its_end(cohort, "finish")
+    given = json.loads((cohort.folder / "Ours_report.arguments").read_text())
+    wanted = "--name=Ours --method=published --select=aic --clinical=age,er --bootstrap=50 --repeats=0 --jobs=3"
+    assert {*wanted.split(), "--other-software", f"--features={cohort.features / 'features.csv'}"} <= set(given)
+    assert f"--out={cohort.folder / 'Ours.json'}" in given
+
+
+def test_validation_of_the_model_of_the_panel(cohort, model_path):
+    ui = cohort.ui
+    ui.modelPathEdit.currentPath = str(model_path)
+    ui.cohortModeComboBox.setCurrentIndex(1)
+    assert ui.cohortModelLabel.visible
+    assert "Small test model" in ui.cohortModelLabel.text
+    assert ui.cohortStartButton.text == "Validate and report"
+    training_only = (ui.cohortNameEdit, ui.cohortNameLabel, ui.cohortBootstrapSpinBox, ui.cohortCostLabel)
+    assert not any(widget.visible for widget in (*training_only, ui.cohortOtherSoftwareCheckBox))
+    run_to_its_end(cohort, "finish")
+    given = json.loads((cohort.folder / "small_validation.arguments").read_text())
+    assert given[0] == "validate"
+    assert f"--model={model_path}" in given
+    assert ui.openReportButton.enabled
+    assert not ui.useModelButton.enabled
+    ui.cohortModeComboBox.setCurrentIndex(0)
+    assert all(widget.visible for widget in (*training_only, ui.cohortOtherSoftwareCheckBox))
+    assert not ui.cohortModelLabel.visible
+
+
+def test_without_a_chosen_model_the_demonstration_model_is_validated(cohort):
+    cohort.ui.cohortModeComboBox.setCurrentIndex(1)
+    run_to_its_end(cohort, "finish")
+    given = json.loads((cohort.folder / "demonstration_validation.arguments").read_text())
+    assert f"--model={module.default_model_path()}" in given
+
+
+def test_results_that_are_there_are_not_replaced_unasked(cohort):
+    ui, report = cohort.ui, cohort.folder / "HER2_nomogram_report.html"
+    report.write_text("of last week")
+    slicer.app.answer = False
+    ui.cohortStartButton.click()
+    (question,) = slicer.app.questions
+    assert question == f"{cohort.folder} has these files already: {report.name}. Replace them?"
+    assert ui.cohortStatusLabel.text.startswith("Not started")
+    assert not ui.cohortCancelButton.enabled
+    assert ui.cohortStartButton.enabled
+    assert report.read_text() == "of last week"
+    slicer.app.answer = True
+    run_to_its_end(cohort, "finish")
+    assert ui.openReportButton.enabled
+
+
+def test_files_that_are_not_there_are_said_before_the_start(cohort):
+    ui = cohort.ui
+    ui.cohortFeaturesEdit.currentPath = "/gone/features.csv"
+    ui.cohortStartButton.click()
+    assert "'/gone/features.csv' is not there" in ui.cohortStatusLabel.text
+    assert ui.cohortStatusLabel.visible
+    assert not ui.cohortCancelButton.enabled
+    assert slicer.app.messages == []
+
+
+def test_images_need_pyradiomics_and_feature_tables_do_not(cohort, monkeypatch):
+    ui = cohort.ui
+    without(monkeypatch, "radiomics")
+    ui.cohortFeaturesEdit.currentPath = ""
+    assert ui.cohortImagesLabel.visible
+    ui.cohortStartButton.click()
+    assert ui.cohortStatusLabel.text == scene.RADIOMICS_MISSING
+    ui.cohortFeaturesEdit.currentPath = str(cohort.features / "features.csv")
+    assert not ui.cohortImagesLabel.visible
+    run_to_its_end(cohort, "finish")
+    assert ui.openReportButton.enabled
+
+
+def test_missing_packages_are_asked_for_before_the_start(cohort, monkeypatch):
+    without(monkeypatch, "sklearn")
+    slicer.app.answer = False
+    cohort.ui.cohortStartButton.click()
+    assert slicer.app.questions == ["HER2 Nomogram needs scikit-learn>=1.6"]
+    assert "Python packages" in cohort.ui.cohortStatusLabel.text
+    assert not cohort.ui.cohortCancelButton.enabled
+
+
+def test_the_run_goes_on_in_other_modules_and_when_the_scene_is_closed(cohort):
+    panel = cohort.panel
+    cohort.behavior = "hang"
+    cohort.ui.cohortStartButton.click()
+    panel.exit()
+    slicer.mrmlScene.Clear(0)
+    process_events_until(lambda: "57" in cohort.ui.cohortStatusLabel.text)
+    assert panel._cohortRun.update()
+    panel.enter()
+    assert cohort.ui.cohortCancelButton.enabled
+
+
+def test_the_run_ends_with_the_panel(cohort):
+    cohort.behavior = "hang"
+    cohort.ui.cohortStartButton.click()
+    worker = cohort.folder / "HER2_nomogram_report.worker"
+    wait_until(lambda: worker.is_file() and worker.read_text())
+    cohort.panel.cleanup()
+    assert not is_running(int(worker.read_text()))
+    assert not cohort.panel._cohortTimer.isActive()
+
+
+def test_choices_on_the_cohort_are_restored_with_the_scene(cohort):
+    panel, ui = cohort.panel, cohort.ui
+    ui.cohortModeComboBox.setCurrentIndex(1)
+    ui.cohortSelectionComboBox.setCurrentIndex(1)
+    ui.cohortClinicalEdit.setText("age")
+    ui.cohortRepeatsSpinBox.value = 3
+    panel.exit()
+    other = open_panel(module)
+    for name in ("cohortCasesEdit", "cohortFeaturesEdit", "cohortFolderEdit"):
+        assert getattr(other.ui, name).currentPath == getattr(ui, name).currentPath != ""
+    assert other.ui.cohortModeComboBox.currentText == "Validate the chosen model"
+    assert other.ui.cohortSelectionComboBox.currentIndex == 1
+    assert other.ui.cohortClinicalEdit.text == "age"
+    assert other.ui.cohortRepeatsSpinBox.value == 3
+    close_panel(other)

@@ -86,7 +86,7 @@ def _install() -> None:
         slicer.qt_application = qt.QApplication(["HER2Nomogram tests"])
     import widgets
 
-    _keep_booleans_alive()
+    _keep_constants_alive()
     slicer.qMRMLWidget, slicer.qMRMLNodeComboBox = widgets.qMRMLWidget, widgets.qMRMLNodeComboBox
     slicer.app = Application()
     slicer.modules = SimpleNamespace(her2nomogram=SimpleNamespace(path=str(MODULE_FILE)))
@@ -96,14 +96,14 @@ def _install() -> None:
     new_scene()
 
 
-def _keep_booleans_alive() -> None:
-    """Before Python 3.12, give True and False references to spare.
+def _keep_constants_alive() -> None:
+    """Before Python 3.12, give True, False and None references to spare.
 
-    PySide6 6.12 returns them from emit() and disconnect() without counting the reference; after enough signals Python
-    stops with "deallocating True or False".
+    PySide6 6.12 returns them from emit(), disconnect() and processEvents() without counting the reference; after enough
+    of them Python stops with "deallocating True or False".
     """
     if sys.version_info < (3, 12):
-        for value in (True, False):
+        for value in (True, False, None):
             counted = ctypes.py_object(value)
             for _ in range(200_000):
                 ctypes.pythonapi.Py_IncRef(counted)

@@ -223,6 +223,7 @@ class ctkCollapsibleButton(_QWidget):
 class ctkPathLineEdit(_QWidget):
     currentPathChanged = Signal(str)
     own_properties = ("filters", "nameFilters", "showHistoryButton")
+    nameFilters = ()
 
     def __init__(self, parent=None):
         super().__init__(parent)
@@ -237,7 +238,8 @@ class ctkPathLineEdit(_QWidget):
 
     def _say_if_valid(self, text):
         # The name filter is a validator too, and what it refuses is not told.
-        if re.fullmatch(r".*\.json?", text):
+        endings = re.findall(r"\*\.(\w+)", " ".join(self.nameFilters))
+        if not endings or re.fullmatch(rf".*\.({'|'.join(endings)})?", text):
             self.currentPathChanged.emit(text)
 
     @property

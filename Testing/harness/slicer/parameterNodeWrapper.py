@@ -5,6 +5,7 @@ Values are kept in the MRML node, so that saving and closing the scene does to t
 
 from __future__ import annotations
 
+import enum
 import json
 import typing
 
@@ -39,13 +40,17 @@ class _Parameter:
         plain = typing.get_args(annotation)[0] if self.annotations else annotation
         self.type = typing.get_origin(plain) or plain
         self.is_node = issubclass(self.type, slicer.vtkMRMLNode)
+        self.is_enum = issubclass(self.type, enum.Enum)
         self.default = default if default is not None or self.is_node else self.type()
 
     def __get__(self, wrapper, owner=None):
         node = wrapper.parameterNode
         if self.is_node:
             return node.GetNodeReference(self.name)
-        return json.loads(node.GetParameter(self.name)) if node.HasParameter(self.name) else self.default
+        if not node.HasParameter(self.name):
+            return self.default
+        text = node.GetParameter(self.name)
+        return self.type[text] if self.is_enum else json.loads(text)
 
     def __set__(self, wrapper, value):
         if not isinstance(value, self.type) and not (self.is_node and value is None):
@@ -55,7 +60,7 @@ class _Parameter:
         if self.is_node:
             wrapper.parameterNode.SetNodeReferenceID(self.name, value.GetID() if value else None)
         else:
-            wrapper.parameterNode.SetParameter(self.name, json.dumps(value))
+            wrapper.parameterNode.SetParameter(self.name, value.name if self.is_enum else json.dumps(value))
 
 
 def parameterNodeWrapper(cls):
@@ -132,17 +137,22 @@ def _prepare(widget, parameter):
         elif isinstance(annotation, Choice):
             widget.clear()
             widget.addItems(annotation.choices)
+    if parameter.is_enum:
+        widget.clear()
+        widget.addItems([member.label() for member in parameter.type])
 
 
 def _changed(widget):
-    names = ("currentNodeChanged", "currentTextChanged", "valueChanged", "toggled")
+    names = ("currentNodeChanged", "currentTextChanged", "valueChanged", "toggled", "textChanged")
     return next(getattr(widget, name) for name in names if hasattr(widget, name))
 
 
 def _value(widget, parameter):
     if parameter.is_node:
         return widget.currentNode()
-    return next(getattr(widget, name) for name in ("checked", "value", "currentText") if hasattr(widget, name))
+    if parameter.is_enum:
+        return list(parameter.type)[widget.currentIndex]
+    return next(getattr(widget, name) for name in ("checked", "value", "currentText", "text") if hasattr(widget, name))
 
 
 def _set_value(widget, value, parameter):
@@ -152,5 +162,10 @@ def _set_value(widget, value, parameter):
         widget.checked = value
     elif hasattr(widget, "value"):
         widget.value = value
+    elif parameter.is_enum:
+        widget.setCurrentIndex(list(parameter.type).index(value))
+    elif not hasattr(widget, "currentText"):
+        if widget.text != value:
+            widget.setText(value)
     else:
         widget.setCurrentIndex(widget.findText(value))

@@ -1,0 +1,400 @@
+"""The command line as the panel starts it: arguments from what was chosen, progress, and what comes of it."""
+
+from __future__ import annotations
+
+import enum
+import importlib.util
+import os
+import re
+import shutil
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .background import BackgroundCommand
+from .errors import InputError
+
+METHODS = ("cross-fitted", "published")
+RUNNING, DONE, FAILED, CANCELLED = "running", "done", "failed", "cancelled"
+_SOME_FAILED = 1
+# Of the nested cross-validation; and how long a development on 100 cases takes one core, roughly.
+_OUTER_FOLDS, _TRAINING_S = 5, 1.0
+# Cases are spread over processes; threads inside the numerical libraries would only get in each other's way.
+_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+_IMPORT_NAMES = {"scikit-learn": "sklearn"}
+_PROGRESS = re.compile(r"progress: (.+): (\d+)/(\d+)")
+_ERROR = re.compile(r"her2nomogram[^:]*: (.+)")
+_FAILED_CASE = re.compile(r"Case '.+' failed: .+")
+
+
+class Mode(enum.Enum):
+    """What is done with a cohort: the command, and what the panel shows for it."""
+
+    TRAIN = "train"
+    VALIDATE = "validate"
+
+    def label(self) -> str:
+        """What the panel shows for it."""
+        return "Train a model" if self is Mode.TRAIN else "Validate the chosen model"
+
+
+class Selection(enum.Enum):
+    """How the nomogram's predictors are selected: the value of ``--select``, and what the panel shows for it."""
+
+    NONE = "none"
+    UNIVARIATE = "univariate"
+    AIC = "aic"
+
+    def label(self) -> str:
+        """What the panel shows for it."""
+        texts = {
+            Selection.NONE: "none: all that are named",
+            Selection.UNIVARIATE: "p < 0.10 alone, then p < 0.05 together",
+            Selection.AIC: "backward by AIC",
+        }
+        return texts[self]
+
+
+@dataclass(frozen=True)
+class CohortFiles:
+    """Files that a run on a cohort writes.
+
+    Attributes
+    ----------
+    report : Path
+        HTML; its figures and tables are in a folder beside it.
+    model : Path or None
+        The trained model.
+    features : Path or None
+        Features that are extracted from the images, with a ``.json`` beside them.
+    predictions : Path or None
+        Of the model that is validated.
+    """
+
+    report: Path
+    model: Path | None = None
+    features: Path | None = None
+    predictions: Path | None = None
+
+    @property
+    def results(self) -> tuple[Path, ...]:
+        """What has to be there for the run to have done its work."""
+        return tuple(path for path in (self.model, self.report) if path is not None)
+
+    def existing(self) -> tuple[Path, ...]:
+        """Files that would be replaced."""
+        given = (*self.results, self.features, self.predictions)
+        return tuple(path for path in given if path is not None and path.exists())
+
+
+@dataclass(frozen=True)
+class CohortChoices:
+    """What is to be done with a cohort, as it was chosen in the panel.
+
+    Attributes
+    ----------
+    mode : Mode
+        Train a model, or validate an existing one.
+    cases : str
+        The case table.
+    folder : str
+        Where results are written.
+    features : str
+        A feature table; blank: features are extracted from the images.
+    other_software : bool
+        The feature table was made elsewhere and has no ``features.json`` beside it.
+    model : str
+        File of the model that is validated.
+    name : str
+        Of the model that is trained; its files are named after it.
+    method, clinical : str
+        As the options ``--method`` and ``--clinical`` of ``her2nomogram train``; a blank ``clinical`` is none.
+    selection : Selection
+    bootstrap, repeats : int
+        Replicates of the bootstrap and repeats of the nested cross-validation; 0 leaves it out.
+    jobs : int
+        Cores to use.
+    """
+
+    mode: Mode
+    cases: str
+    folder: str
+    features: str = ""
+    other_software: bool = False
+    model: str = ""
+    name: str = "HER2 nomogram"
+    method: str = METHODS[0]
+    selection: Selection = Selection.NONE
+    clinical: str = "tumor_diameter_mm"
+    bootstrap: int = 200
+    repeats: int = 10
+    jobs: int = 1
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What still has to be chosen."""
+        wanted = {"the case table": self.cases.strip(), "the output folder": self.folder.strip()}
+        wanted["a name for the model" if self.mode is Mode.TRAIN else "a model"] = self._model_name
+        return tuple(what for what, given in wanted.items() if not given)
+
+    @property
+    def _model_name(self) -> str:
+        return _file_name(self.name) if self.mode is Mode.TRAIN else Path(self.model.strip()).stem
+
+    @property
+    def files(self) -> CohortFiles:
+        """What the run writes."""
+        stem = _absolute(self.folder) / self._model_name
+        if self.mode is Mode.VALIDATE:
+            report = stem.with_name(f"{stem.name}_validation.html")
+            return CohortFiles(report, predictions=report.with_name(f"{report.stem}_predictions.csv"))
+        features = None if self.features.strip() else stem.with_name(f"{stem.name}_features.csv")
+        return CohortFiles(stem.with_name(f"{stem.name}_report.html"), stem.with_name(f"{stem.name}.json"), features)
+
+    @property
+    def cost(self) -> str:
+        """What bootstrap and nested cross-validation cost, in one line."""
+        trainings = self.bootstrap + _OUTER_FOLDS * self.repeats
+        if not trainings:
+            return "Quick, but then nothing says how far the figures of the training cases flatter the model."
+        time_needed = duration(trainings * _TRAINING_S / self.jobs)
+        return f"{trainings} more trainings of the whole model: {time_needed} where there are 100 cases."
+
+    def check(self) -> None:
+        """Make sure that everything is chosen and that the files to be read are there.
+
+        Raises
+        ------
+        InputError
+            Naming what is missing.
+        """
+        if self.missing:
+            raise InputError(f"Choose {' and '.join(self.missing)} first.")
+        named = {"Case table": self.cases, "Feature table": self.features}
+        if self.mode is Mode.VALIDATE:
+            named["Model"] = self.model
+        for what, path in named.items():
+            if path.strip() and not _absolute(path).is_file():
+                raise InputError(f"{what} '{path.strip()}' is not there: choose the file.")
+
+    def arguments(self) -> list[str]:
+        """Arguments of ``her2nomogram``."""
+        files = self.files
+        # With '=', because what was typed may begin with a dash.
+        options = {"report": files.report, "jobs": self.jobs, "progress": "lines"}
+        flags = []
+        if self.features.strip():
+            options["features"] = _absolute(self.features)
+            if self.other_software and self.mode is Mode.TRAIN:
+                flags.append("--other-software")
+        if self.mode is Mode.VALIDATE:
+            options["model"] = _absolute(self.model)
+        else:
+            options |= {
+                "out": files.model,
+                "name": self.name.strip(),
+                "method": self.method,
+                "select": self.selection.value,
+                "clinical": ",".join(_names(self.clinical)) or "none",
+                "bootstrap": self.bootstrap,
+                "repeats": self.repeats,
+            }
+        given = [f"--{name}={value}" for name, value in options.items()]
+        return [self.mode.value, str(_absolute(self.cases)), *given, *flags]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far one step of a run has come."""
+
+    title: str
+    done: int
+    total: int
+
+
+def parse_progress(line: str) -> Progress | None:
+    """Progress of a line ``progress: <title>: <done>/<total>``, None for any other."""
+    match = _PROGRESS.fullmatch(line.strip())
+    return Progress(match[1], int(match[2]), int(match[3])) if match else None
+
+
+class CohortRun:
+    """Training or validation on a cohort, running as a process of its own.
+
+    Parameters
+    ----------
+    choices : CohortChoices
+    program : sequence of str, optional
+        What is started with the arguments; by default this library's command line.
+
+    Attributes
+    ----------
+    files : CohortFiles
+        What it writes; results only once ``state`` is ``"done"``.
+    state : str
+        ``"running"``, ``"done"``, ``"failed"`` or ``"cancelled"``.
+    progress : Progress or None
+        Of the step that it is at, None before the first.
+    message : str
+        One line: where it is, what came of it, or why it failed.
+    output : str
+        Everything that it wrote to standard error, once it has ended.
+
+    Raises
+    ------
+    InputError
+        Where the choices are not complete, a file is not there, or no Python can be started.
+    """
+
+    def __init__(self, choices: CohortChoices, program: Sequence[str] | None = None):
+        choices.check()
+        self.files = choices.files
+        self.state = RUNNING
+        self.progress: Progress | None = None
+        self.message = "Starting ..."
+        self.output = ""
+        self._before = _stamps(self.files)
+        self._step = ("", 0, 0.0)
+        program = [python_program(), "-m", __package__] if program is None else program
+        self._command = BackgroundCommand([*program, *choices.arguments()], environment())
+
+    def update(self) -> bool:
+        """Read what has come; whether it is still running."""
+        if self.state != RUNNING:
+            return False
+        running = self._command.running  # asked first, or what it wrote last might be missed
+        for line in self._command.new_lines():
+            self._follow(parse_progress(line))
+        if not running:
+            self._finish()
+        return self.state == RUNNING
+
+    def cancel(self) -> None:
+        """End it; nothing of it counts as a result."""
+        if self.update():
+            self._command.stop()
+            self.state, self.message = CANCELLED, f"Cancelled.{self._what_is_left()}"
+            self._command.close()
+
+    def _follow(self, progress: Progress | None) -> None:
+        if progress is None:
+            return
+        if self.progress is None or progress.title != self.progress.title:
+            self._step = (progress.title, progress.done, time.monotonic())
+        self.progress = progress
+        self.message = f"{progress.title}: {progress.done} of {progress.total}{self._time_left(progress)}"
+
+    def _time_left(self, progress: Progress) -> str:
+        _title, first, since = self._step
+        elapsed = time.monotonic() - since
+        if progress.done <= first or elapsed < 5 or progress.done >= progress.total:
+            return ""
+        seconds = elapsed * (progress.total - progress.done) / (progress.done - first)
+        return f", {duration(seconds)} left in this step"
+
+    def _finish(self) -> None:
+        status = self._command.exit_status
+        self.output = self._command.error_text().strip()
+        self._command.close()
+        written = _stamps(self.files)
+        missing = [path.name for path in self.files.results if written[path] in (None, self._before[path])]
+        if status not in (0, _SOME_FAILED) or missing:
+            self.state, self.message = FAILED, f"{self._reason(status, missing)}{self._what_is_left()}"
+            return
+        failed = [line for line in self.output.splitlines() if _FAILED_CASE.fullmatch(line)]
+        left_out = f" {len(failed)} failed and were left out, the first: {failed[0]}" if failed else ""
+        names = " and ".join(path.name for path in self.files.results)
+        self.state, self.message = DONE, f"Done: {names} in {self.files.report.parent}.{left_out}"
+
+    def _reason(self, status: int, missing: list[str]) -> str:
+        lines = [line.strip() for line in self.output.splitlines() if line.strip()]
+        said = [match[1] for match in map(_ERROR.fullmatch, lines) if match]
+        if said:
+            return said[-1]
+        if status == 0:
+            return f"It ended without writing {' and '.join(missing)}."
+        return f"It ended unexpectedly (exit status {status}){': ' + lines[-1] if lines else ''}."
+
+    def _what_is_left(self) -> str:
+        features = self.files.features
+        if features is None or _stamps(self.files)[features] in (None, self._before[features]):
+            return ""
+        return f" The features are done: go on with {features} as the feature table."
+
+
+def python_program() -> str:
+    """Python that programs can be started with: Slicer's own inside Slicer, whose executable is none itself.
+
+    Raises
+    ------
+    InputError
+        Where there is none.
+    """
+    found = shutil.which("PythonSlicer") or sys.executable
+    if not found:
+        raise InputError("Slicer's Python (PythonSlicer) was not found: reinstall Slicer.")
+    return found
+
+
+def environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Variables of a process that finds this library, prints UTF-8 at once, and computes in one thread.
+
+    Parameters
+    ----------
+    base : mapping of str to str, optional
+        By default the variables of this process.
+    """
+    variables = dict(os.environ if base is None else base)
+    paths = [str(Path(__file__).resolve().parents[1])]
+    if variables.get("PYTHONPATH"):
+        paths.append(variables["PYTHONPATH"])
+    radiomics = importlib.util.find_spec("radiomics")
+    if radiomics is not None and radiomics.origin:
+        # An extension that was installed since Slicer started is on the path of this process alone.
+        paths.append(str(Path(radiomics.origin).parents[1]))
+    variables["PYTHONPATH"] = os.pathsep.join(paths)
+    variables |= {"PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
+    return variables | dict.fromkeys(_ONE_THREAD, "1")
+
+
+def requirements(path: str | Path) -> tuple[str, ...]:
+    """Requirements of a file, one per package."""
+    lines = (line.partition("#")[0].strip() for line in Path(path).read_text(encoding="utf-8").splitlines())
+    return tuple(line for line in lines if line)
+
+
+def not_installed(wanted: Iterable[str]) -> tuple[str, ...]:
+    """Those requirements whose package cannot be imported."""
+    packages = {line: re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in wanted}
+    imported = {line: _IMPORT_NAMES.get(name, name) for line, name in packages.items()}
+    return tuple(line for line, name in imported.items() if importlib.util.find_spec(name) is None)
+
+
+def duration(seconds: float) -> str:
+    """A time in words, no more precise than it is known."""
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return "less than a minute"
+    return f"about {minutes} min" if minutes < 100 else f"about {minutes / 60:.0f} h"
+
+
+def _stamps(files: CohortFiles) -> dict[Path, tuple[int, int] | None]:
+    """When each file was written and how large it is, None where it is not there."""
+    paths = (*files.results, *((files.features,) if files.features else ()))
+    found = {path: path.stat() for path in paths if path.exists()}
+    return {path: (found[path].st_mtime_ns, found[path].st_size) if path in found else None for path in paths}
+
+
+def _file_name(text: str) -> str:
+    """A name as part of a file name on every system."""
+    return re.sub(r"[^\w.-]+", "_", text.strip()).strip("._")
+
+
+def _absolute(path: str) -> Path:
+    return Path(os.path.abspath(os.path.expanduser(path.strip())))
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
