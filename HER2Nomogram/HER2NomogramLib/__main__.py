@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,6 +17,8 @@ from .errors import InputError
 
 DONE, SOME_FAILED, NOTHING_DONE = 0, 1, 2
 RESEARCH_USE = "Research use only, not for clinical decisions."
+# So many cases that were left out for the same reason are named.
+_NAMED = 5
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,7 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"her2nomogram: the package '{error.name}' is missing: run 'make install'.", file=sys.stderr)
     except KeyboardInterrupt:
         print(
-            "her2nomogram: interrupted; finished cases, if any, are in a .partial file by the output.", file=sys.stderr
+            "her2nomogram: interrupted; files that were finished are kept, cases of an unfinished table in a .partial "
+            "file beside it.",
+            file=sys.stderr,
         )
         return SOME_FAILED
     return NOTHING_DONE
@@ -62,39 +66,139 @@ def _parser() -> argparse.ArgumentParser:
     extract = command("extract", _extract, "Radiomics features of every lesion of a case table.")
     extract.add_argument("cases", metavar="CASES.csv")
     extract.add_argument("--out", required=True, metavar="FEATURES.csv")
-    extract.add_argument("--settings", metavar="YAML", help="pyradiomics parameter file (default: the shipped one)")
-    extract.add_argument("--margins", default="5,10", metavar="5,10", help="ring widths in mm, comma-separated")
+    _add_extraction(extract)
     extract.add_argument("--save-regions", metavar="DIR", help="also write the regions as label images")
-    extract.add_argument("--jobs", type=_jobs, default=1, metavar="N", help="processes (default 1)")
+    _add_running(extract)
 
-    train = command("train", _train, "Signatures, radiomics, clinical and nomogram model from a feature table.")
-    train.add_argument("cases", metavar="CASES.csv")
-    train.add_argument("--features", required=True, metavar="FEATURES.csv", help="with its .json beside it")
-    train.add_argument("--out", required=True, metavar="MODEL.json")
-    train.add_argument("--name", default="HER2 nomogram", help="name of the model")
-    train.add_argument("--regions", metavar="A,B", help="Rad-scores of the nomogram (default: lesion, narrowest ring)")
-    train.add_argument("--clinical", default="tumor_diameter_mm", metavar="A,B", help="clinical factors, or 'none'")
-    train.add_argument("--penalty", default="min", choices=("min", "1se"), help="rule for the LASSO penalty")
-    train.add_argument("--seed", type=int, default=0, metavar="N", help="of the folds (default 0)")
-    train.add_argument("--jobs", type=_jobs, default=1, metavar="N", help="processes (default 1)")
+    _add_train(command("train", _train, "Signatures, radiomics, clinical and nomogram model of a cohort, validated."))
+    _add_validate(command("validate", _validate, "Performance of an existing model on a cohort; its recalibration."))
 
     predict = command("predict", _predict, "Probability of HER2-positive for every lesion of a case table.")
     predict.add_argument("cases", metavar="CASES.csv")
     predict.add_argument("--model", metavar="MODEL.json", help="default: the demonstration model")
     predict.add_argument("--out", required=True, metavar="PREDICTIONS.csv")
     predict.add_argument("--features", metavar="FEATURES.csv", help="use these instead of the images")
-    predict.add_argument("--jobs", type=_jobs, default=1, metavar="N", help="processes (default 1)")
+    _add_running(predict)
     return parser
 
 
+def _add_train(train: argparse.ArgumentParser) -> None:
+    train.add_argument("cases", metavar="CASES.csv")
+    train.add_argument("--out", required=True, metavar="MODEL.json")
+    train.add_argument(
+        "--features", metavar="FEATURES.csv", help="with its .json (default: extract to <MODEL>_features.csv first)"
+    )
+    train.add_argument(
+        "--other-software", action="store_true", help="the features are not from extract: no .json, for tables only"
+    )
+    _add_extraction(train)
+    train.add_argument("--report", metavar="HTML", help="also validate internally and write the report")
+    train.add_argument("--name", default="HER2 nomogram", help="name of the model")
+    train.add_argument(
+        "--method", default="cross-fitted", choices=("cross-fitted", "published"), help="Rad-scores of the nomogram"
+    )
+    train.add_argument(
+        "--regions",
+        metavar="A,B",
+        help="Rad-scores of the nomogram (default: lesion and narrowest ring; all with --select or --other-software)",
+    )
+    train.add_argument("--clinical", default="tumor_diameter_mm", metavar="A,B", help="clinical factors, or 'none'")
+    train.add_argument("--categorical", metavar="A,B", help="factors whose numbers are names of categories")
+    train.add_argument(
+        "--select", default="none", choices=("none", "univariate", "aic"), help="how predictors are chosen among these"
+    )
+    train.add_argument(
+        "--missing", default="impute", choices=("impute", "exclude"), help="what to do about missing clinical factors"
+    )
+    train.add_argument("--penalty", default="min", choices=("min", "1se"), help="rule for the LASSO penalty")
+    train.add_argument(
+        "--bootstrap", type=_count, default=200, metavar="N", help="replicates (default 200, 0 for none)"
+    )
+    train.add_argument(
+        "--repeats", type=_count, default=10, metavar="N", help="of nested cross-validation (default 10, 0 for none)"
+    )
+    train.add_argument("--seed", type=int, default=0, metavar="N", help="of the folds and resamples (default 0)")
+    _add_running(train)
+
+
+def _add_validate(validate: argparse.ArgumentParser) -> None:
+    validate.add_argument("cases", metavar="CASES.csv")
+    validate.add_argument("--model", required=True, metavar="MODEL.json")
+    validate.add_argument("--features", metavar="FEATURES.csv", help="use these instead of the images")
+    validate.add_argument("--report", required=True, metavar="HTML")
+    validate.add_argument("--recalibrate", choices=("intercept", "logistic"), help="also fit the model to this cohort")
+    validate.add_argument("--out", metavar="MODEL.json", help="where the recalibrated model goes")
+    _add_running(validate)
+
+
+def _add_extraction(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--settings", metavar="YAML", help="pyradiomics parameter file (default: the shipped one)")
+    # No default here, so that a width that would not be used can be told from none.
+    parser.add_argument("--margins", metavar="5,10", help="ring widths in mm, comma-separated (default 5,10)")
+
+
+def _add_running(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--jobs", type=_jobs, default=1, metavar="N", help="cores to use (default 1)")
+    parser.add_argument(
+        "--progress", default="bar", choices=("bar", "lines"), help="on the terminal, or lines for programs to read"
+    )
+
+
 def _keep_inputs(options: argparse.Namespace) -> None:
+    """Refuse an output in the place of an input, or two in one place."""
     # A table that took many evenings to fill in must not be lost to a slip of the hand.
     given = vars(options)
     inputs = [given[name] for name in ("cases", "features", "model", "settings") if given.get(name)]
     if given.get("features"):
         inputs.append(Path(given["features"]).with_suffix(".json"))
-    if "cases" in given and Path(options.out).resolve() in [Path(path).resolve() for path in inputs]:
-        raise InputError(f"--out '{options.out}' is one of the files to be read: give another name.")
+    inputs = [Path(path).resolve() for path in inputs]
+    taken: dict[Path, str] = {}
+    for path, option in _outputs(options) if "cases" in given else ():
+        if path.resolve() in inputs:
+            raise InputError(f"--{option}: '{path}' would be written, but is one of the files to be read: rename one.")
+        if taken.setdefault(path.resolve(), option) != option:
+            raise InputError(f"--{taken[path.resolve()]} and --{option} would both write '{path}': give two names.")
+
+
+def _outputs(options: argparse.Namespace) -> list[tuple[Path, str]]:
+    """Files that a command writes, with the option that each is named by."""
+    given = vars(options)
+    found = [(Path(given[name]), name) for name in ("out", "report") if given.get(name)]
+    if options.run is _extract:
+        found.append((Path(options.out).with_suffix(".json"), "out"))
+    elif options.run is _train and not options.features:
+        features = _features_beside(options.out)
+        found += [(features, "out"), (features.with_suffix(".json"), "out")]
+    elif options.run is _validate:
+        found.append((_predictions_beside(options.report), "report"))
+    return found
+
+
+def _features_beside(model: str) -> Path:
+    """Where the features go that are extracted for a training."""
+    return Path(model).with_name(f"{Path(model).stem}_features.csv")
+
+
+def _predictions_beside(report: str) -> Path:
+    """Where the predictions go that a validation makes."""
+    return Path(report).with_name(f"{Path(report).stem}_predictions.csv")
+
+
+def _check_places(options: argparse.Namespace) -> None:
+    """Make sure, before the work, that its results can be written and that nothing is missing for the report."""
+    from .files import check_writable
+
+    for path, _ in _outputs(options):
+        check_writable(path)
+    if options.report:
+        import jinja2  # noqa: F401 - used when all is done, which is late to learn that it is missing
+        import matplotlib  # noqa: F401
+
+        from .report import files_directory
+
+        folder = files_directory(options.report)
+        if folder.exists():
+            check_writable(folder / "report.csv")
 
 
 def _demo(options: argparse.Namespace) -> int:
@@ -105,61 +209,193 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _extract(options: argparse.Namespace) -> int:
-    from .batch import extract_cases
     from .cases import read_cases
+
+    return _report(_extract_to(options, read_cases(options.cases), options.out), options.out)
+
+
+def _extract_to(options: argparse.Namespace, cases: Sequence, out: str | Path):
+    """Features of all cases, written to a table."""
+    from .batch import extract_cases
     from .features import ExtractionSettings, default_settings_path
 
     settings = ExtractionSettings.from_yaml(options.settings or default_settings_path())
     margins = _margins(options.margins)
-    cases = read_cases(options.cases)
-    with progress_bar("Extracting") as progress:
-        result = extract_cases(cases, settings, margins, options.out, options.save_regions, options.jobs, progress)
-    return _report(result, options.out)
+    with _progress(options, "Extracting") as progress:
+        return extract_cases(
+            cases, settings, margins, out, getattr(options, "save_regions", None), options.jobs, progress
+        )
 
 
 def _train(options: argparse.Namespace) -> int:
     from .cases import read_cases
-    from .files import check_writable
-    from .modelfile import save_model
-    from .tables import read_extraction_facts, read_features
-    from .training import TrainingOptions, performance_table, train
+    from .training import performance_table, train, with_internal_validation
 
-    check_writable(options.out)
-    chosen = TrainingOptions(
+    _check_combination(options)
+    _check_places(options)
+    cases, chosen = read_cases(options.cases), _training_options(options)
+    table, facts, status = _features_to_train(options, cases, chosen)
+    result = train(cases, table, facts, chosen)
+    if result.no_model and not options.report:
+        raise InputError(result.no_model)
+    # Saved before the resampling, which can take long and be interrupted.
+    _save_trained(result, options.out)
+    resampled = options.report and options.bootstrap + options.repeats
+    if resampled:
+        with _progress(options, "Validating internally", unit="development") as progress:
+            result = with_internal_validation(result, options.bootstrap, options.repeats, progress)
+        _save_trained(result, options.out)
+    _name_left_out(result.dataset.excluded)
+    print(performance_table(result))
+    for message in result.messages:
+        print(f"Note: {message}")
+    if not result.no_model:
+        print(f"Model written to {options.out}. {result.model.notice}")
+    if options.report:
+        from .report import write_development_report
+
+        write_development_report(result, options.report, facts=facts)
+        print(f"Report written to {options.report}, its figures and tables beside it.")
+    if result.no_model:
+        print(f"her2nomogram: {result.no_model} No model is written.", file=sys.stderr)
+        return SOME_FAILED
+    if resampled and (result.internal is None or result.internal.interrupted):
+        what = "interrupted" if result.internal else "no internal validation"
+        print(f"her2nomogram: {what}; the model is kept, see the last note.", file=sys.stderr)
+        return SOME_FAILED
+    return status
+
+
+def _save_trained(result, out: str) -> None:
+    from .modelfile import save_model
+
+    if not result.no_model:
+        save_model(result.model, out)
+
+
+def _check_combination(options: argparse.Namespace) -> None:
+    """Refuse options that would not be used."""
+    if options.other_software and not options.features:
+        raise InputError("--other-software needs --features: name the table.")
+    for name in ("settings", "margins"):
+        if options.features and getattr(options, name) is not None:
+            raise InputError(f"--{name} is for the extraction, but --features were extracted already: leave one out.")
+
+
+def _training_options(options: argparse.Namespace):
+    from .training import TrainingOptions
+
+    return TrainingOptions(
         name=options.name,
         nomogram_regions=_names(options.regions),
         clinical=() if options.clinical == "none" else _names(options.clinical),
+        categorical=_names(options.categorical),
+        method=options.method,
+        selection=options.select,
+        missing=options.missing,
         penalty_rule=options.penalty,
         random_state=options.seed,
         jobs=options.jobs,
     )
-    facts = read_extraction_facts(options.features)
-    result = train(read_cases(options.cases), read_features(options.features), facts, chosen)
-    save_model(result.model, options.out)
-    print(performance_table(result))
-    for message in result.messages:
+
+
+def _features_to_train(options: argparse.Namespace, cases: Sequence, chosen) -> tuple:
+    """Feature table, what is recorded of its extraction, and exit status; from the images where no table is given."""
+    from .regions import region_names
+    from .tables import read_extraction_facts, read_features
+    from .training import check_before_extraction
+
+    path, status = options.features, DONE
+    if not path:
+        check_before_extraction(cases, region_names(_margins(options.margins)), chosen)
+        path = _features_beside(options.out)
+        status = _report(_extract_to(options, cases, path), str(path))
+    facts = None if options.other_software else read_extraction_facts(path)
+    return read_features(path), facts, status
+
+
+def _name_left_out(excluded: Sequence) -> None:
+    """Say who was left out; the notes, which are kept in the model file, only count."""
+    by_reason: dict[str, list[str]] = {}
+    for exclusion in excluded:
+        by_reason.setdefault(exclusion.reason, []).append(f"'{exclusion.case_id}'")
+    for reason, names in by_reason.items():
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        print(f"Left out, {reason}: {', '.join(names[:_NAMED])}{more}", file=sys.stderr)
+
+
+def _validate(options: argparse.Namespace) -> int:
+    from .batch import predict_cases
+    from .cases import read_cases
+    from .modelfile import load_model
+    from .report import write_validation_report
+    from .validation import auc_table, validate_model
+
+    if bool(options.recalibrate) != bool(options.out):
+        raise InputError("--recalibrate and --out go together: how to recalibrate, and where the new model goes.")
+    _check_places(options)
+    model, cases = load_model(options.model), read_cases(options.cases)
+    features, facts = _features(options, model)
+    predictions = _predictions_beside(options.report)
+    with _progress(options, "Predicting") as progress:
+        result = predict_cases(cases, model, predictions, features, facts, options.jobs, progress)
+    status = _report(result, str(predictions))
+    validation = validate_model(cases, model, result.done, result.failed)
+    refusal = None
+    if options.recalibrate:
+        validation, refusal = _recalibrate(options, validation)
+    write_validation_report(validation, options.report)
+    print(auc_table(validation.splits))
+    for message in validation.messages:
         print(f"Note: {message}")
-    print(f"Model written to {options.out}. {result.model.notice}")
-    return DONE
+    print(f"Report written to {options.report}, its figures and tables beside it. {model.notice}")
+    if refusal:
+        print(f"her2nomogram: {refusal} The report is without recalibration.", file=sys.stderr)
+        return SOME_FAILED
+    return status
+
+
+def _recalibrate(options: argparse.Namespace, validation) -> tuple:
+    """Validation with the recalibrated model, which is written; or the validation as it was, and why it stays so."""
+    from .modelfile import save_model
+    from .validation import with_recalibration
+
+    try:
+        validation = with_recalibration(validation, options.recalibrate, Path(options.cases).stem)
+    except InputError as error:
+        # The predictions may have taken hours: what they say of the model is worth its report.
+        return validation, str(error)
+    save_model(validation.recalibrated.model, options.out)
+    print(f"Recalibrated model written to {options.out}.")
+    return validation, None
 
 
 def _predict(options: argparse.Namespace) -> int:
     from .batch import predict_cases
     from .cases import read_cases
     from .modelfile import default_model_path, load_model
-    from .tables import read_extraction_facts, read_features
 
     model = load_model(options.model or default_model_path())
     cases = read_cases(options.cases)
-    features = read_features(options.features) if options.features else None
-    facts = read_extraction_facts(options.features) if options.features else None
-    with progress_bar("Predicting") as progress:
+    features, facts = _features(options, model)
+    with _progress(options, "Predicting") as progress:
         result = predict_cases(cases, model, options.out, features, facts, options.jobs, progress)
     print(f"{model.name}: {model.notice}")
     warned = sum(1 for prediction in result.done.values() if prediction.warnings)
     extrapolated = sum(1 for prediction in result.done.values() if prediction.extrapolated)
     print(f"{warned} cases have warnings (column 'warnings'), {extrapolated} are unlike the training cases: not usable")
     return _report(result, options.out)
+
+
+def _features(options: argparse.Namespace, model) -> tuple:
+    """Feature table and what is recorded of its extraction, where a table is to be used instead of the images."""
+    from .tables import read_extraction_facts, read_features
+
+    if not options.features:
+        return None, None
+    # Nobody knows how other software made the features of its model.
+    facts = read_extraction_facts(options.features) if model.extraction is not None else None
+    return read_features(options.features), facts
 
 
 def _report(result, out: str) -> int:
@@ -170,11 +406,11 @@ def _report(result, out: str) -> int:
 
 
 @contextmanager
-def progress_bar(title: str):
+def progress_bar(title: str, unit: str = "case"):
     """Progress bar on the terminal; yields the callable that moves it: ``progress(done, total)``."""
     from tqdm import tqdm
 
-    with tqdm(desc=title, unit="case", leave=True, dynamic_ncols=True) as bar:
+    with tqdm(desc=title, unit=f" {unit}", leave=True, dynamic_ncols=True) as bar:
 
         def progress(done: int, total: int) -> None:
             bar.total = total
@@ -183,13 +419,21 @@ def progress_bar(title: str):
         yield progress
 
 
+def _progress(options: argparse.Namespace, title: str, unit: str = "case"):
+    if options.progress == "bar":
+        return progress_bar(title, unit)
+    return nullcontext(lambda done, total: print(f"progress: {title}: {done}/{total}", flush=True))
+
+
 def _names(text: str | None) -> tuple[str, ...]:
     return tuple(name.strip() for name in (text or "").split(",") if name.strip())
 
 
-def _margins(text: str) -> tuple[float, ...]:
-    from .regions import check_margins
+def _margins(text: str | None) -> tuple[float, ...]:
+    from .regions import DEFAULT_MARGINS_MM, check_margins
 
+    if text is None:
+        return DEFAULT_MARGINS_MM
     try:
         widths = [float(part) for part in text.split(",")]
     except ValueError:
@@ -197,9 +441,15 @@ def _margins(text: str) -> tuple[float, ...]:
     return check_margins(widths)
 
 
+def _count(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of 0 or more")
+    return int(text)
+
+
 def _jobs(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number of processes of 1 or more")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of 1 or more")
     return int(text)
 
 

@@ -8,23 +8,26 @@ from dataclasses import asdict
 from pathlib import Path
 
 from .batch import extract_cases, load_image, predict_cases
+from .case_plot import case_figure
 from .cases import read_cases
+from .drawing import save_figure
 from .embedded import load_logic_class
 from .features import ExtractionSettings, default_settings_path
 from .modelfile import save_model
 from .phantom import make_cohort
-from .plots import case_figure, roc_figure, save_figure
 from .prediction import Prediction, case_regions
 from .regions import DEFAULT_MARGINS_MM
+from .report import write_development_report
 from .tables import read_extraction_facts, read_features, write_rows
-from .training import TrainingOptions, TrainingResult, performance_table, train
-from .validation import roc_points
+from .training import TrainingOptions, performance_table, train, with_internal_validation
 
 COHORT_SEED = 1
 # A little stronger than the phantoms' default, so that 84 training cases show both Rad-scores at work.
 EFFECT = 1.2
 UNSEEN_SEED = 2026
 UNSEEN_SIZES = {"prospective_test": 2}
+# Fewer than a paper would have, so that the demo stays short.
+REPLICATES, REPEATS = 40, 4
 MODEL_NAME = "HER2Nomogram demonstration model"
 
 ProgressBar = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
@@ -62,20 +65,22 @@ def run_demo(out: str | Path, jobs: int, progress: ProgressBar, save_model_to: s
     settings = ExtractionSettings.from_yaml(default_settings_path())
     with progress("Extracting features of 5 regions") as step:
         extract_cases(cases, settings, DEFAULT_MARGINS_MM, out / "features.csv", jobs=jobs, progress=step)
-    print("Training five signatures and three models ...", flush=True)
     table = read_features(out / "features.csv")
     options = TrainingOptions(name=MODEL_NAME, jobs=jobs, demonstration=True)
     facts = read_extraction_facts(out / "features.csv")
     result = train(cases, table, facts, options)
+    with progress("Validating internally") as step:
+        result = with_internal_validation(result, REPLICATES, REPEATS, step)
     for path in filter(None, (out / "model.json", save_model_to)):
         save_model(result.model, path)
     predict_cases(cases, result.model, out / "predictions.csv", table, facts)
-    _write_performance(result, out)
+    write_development_report(result, out / "report.html", facts=facts)
     print("\n" + performance_table(result))
     for message in result.messages:
         print(f"Note: {message}")
     prediction = _unseen_case(logic_class, out)
-    print(f"\nModel, tables and pictures are in {out}{'' if str(out).endswith('/') else '/'}")
+    print(f"\nReport: {out / 'report.html'}")
+    print(f"Model, tables and pictures are in {out}{'' if str(out).endswith('/') else '/'}")
     return prediction
 
 
@@ -87,7 +92,7 @@ def print_prediction(prediction: Prediction) -> None:
     side += "at or above" if prediction.positive else "below"
     print(f"  {side.capitalize()} the cut-off of {prediction.cutoff:.1%}; {prediction.total_points:.0f} total points")
     for name, points in prediction.points.items():
-        print(f"    {name:<22}{prediction.predictors[name]:>9.3f}  {points:6.1f} points")
+        print(f"    {name:<22}{prediction.predictor_texts[name]:>12}  {points:6.1f} points")
     print(f"  {'Region':<18}{'Selected feature':<52}{'Value':>12}{'Standardized':>14}{'Contribution':>14}")
     for f in prediction.selected_features:
         print(f"  {f.region:<18}{f.feature:<52}{f.value:>12.5g}{f.standardized:>14.2f}{f.contribution:>14.3f}")
@@ -123,24 +128,3 @@ def _unseen_case(logic_class: type, out: Path) -> Prediction:
     save_figure(figure, out / "regions.png")
     write_rows(out / "selected_features.csv", [asdict(feature) for feature in prediction.selected_features])
     return prediction
-
-
-def _write_performance(result: TrainingResult, out: Path) -> None:
-    """AUC of every model on every split as a table, and ROC curves of the test splits."""
-    rows = []
-    for split, models in result.performance.items():
-        counts = {"n": len(result.outcomes[split]), "her2_positive": int(result.outcomes[split].sum())}
-        rows += [{"split": split, "model": name, **counts, **asdict(area)} for name, area in models.items()]
-    write_rows(out / "performance.csv", rows)
-    for split in result.performance:
-        curves = []
-        for name, auc in result.performance[split].items():
-            fpr, tpr, _ = roc_points(result.outcomes[split], result.scores[split][name])
-            curves.append((name, fpr, tpr, auc.area, (auc.low, auc.high)))
-        y = result.outcomes[split]
-        title = f"ROC, {split.replace('_', ' ')}: {len(y)} synthetic cases, {int(y.sum())} HER2-positive"
-        optimism = (
-            "Cross-fitted Rad-scores, but coefficients of the same cases: optimistic. " if split == "train" else ""
-        )
-        figure = roc_figure(curves, title, notice=optimism + result.model.notice)
-        save_figure(figure, out / f"roc_{split}.png")
