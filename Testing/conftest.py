@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -42,3 +43,11 @@ def shared_data() -> Path:
     if not (folder / "MANIFEST.tsv").is_file():
         pytest.skip("the real test data (../shared/data) is not on this machine")
     return folder
+
+
+def wait_until(condition, seconds: float = 20.0) -> None:
+    """Wait for something that another process does; what it is asked for may be done in between."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
