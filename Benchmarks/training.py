@@ -11,6 +11,7 @@ same penalties. The same signature is measured with ours beside it, and the rati
 from __future__ import annotations
 
 import argparse
+import inspect
 import os
 import resource
 import time
@@ -30,6 +31,10 @@ from HER2NomogramLib.signature import LassoSignature
 
 CASES, REGIONS, FEATURES = 131, 5, 1000
 FOLDS = 10
+# Since version 1.8 of scikit-learn the share of the L1 penalty says all; before, the penalty has to be named.
+_SHARES = "use_legacy_attributes" in inspect.signature(LogisticRegressionCV).parameters
+LASSO = {"l1_ratio": 1.0} if _SHARES else {"penalty": "l1"}
+LASSO_CV = {"l1_ratios": (1.0,), "use_legacy_attributes": False} if _SHARES else {"penalty": "l1"}
 
 
 def main() -> None:
@@ -65,8 +70,8 @@ def one_signature(x: np.ndarray, y: np.ndarray, jobs: int) -> None:
     print(f"  this software, one thread                       {seconds:9.3f} s")
     for solver, remark in (("saga", ""), ("liblinear", " (also penalizes the intercept: other coefficients)")):
         cv = LogisticRegressionCV(
-            Cs=np.sort(1 / (len(y) * ours.penalties_)), cv=folds, l1_ratios=(1.0,), solver=solver,
-            scoring="neg_log_loss", max_iter=1000, n_jobs=jobs, random_state=0, use_legacy_attributes=False,
+            Cs=np.sort(1 / (len(y) * ours.penalties_)), cv=folds, solver=solver, scoring="neg_log_loss", max_iter=1000,
+            n_jobs=jobs, random_state=0, **LASSO_CV,
         )  # fmt: skip
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
@@ -79,7 +84,7 @@ def one_signature(x: np.ndarray, y: np.ndarray, jobs: int) -> None:
 def coefficient_difference(x: np.ndarray, y: np.ndarray, ours: LassoSignature) -> float:
     """Against scikit-learn's solver run until it no longer moves."""
     reference = LogisticRegression(
-        l1_ratio=1.0, solver="saga", C=1 / (len(y) * ours.penalty_), tol=1e-9, max_iter=1_000_000
+        solver="saga", C=1 / (len(y) * ours.penalty_), tol=1e-9, max_iter=1_000_000, **LASSO
     ).fit(StandardScaler().fit_transform(x), y)
     return float(np.abs(reference.coef_[0] - ours.coef_).max())
 

@@ -828,7 +828,8 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ui.cohortStatusLabel.setVisible(bool(message))
         wrong = bool(message) and state in (None, command.FAILED)
         ui.cohortStatusLabel.setStyleSheet("color: #b3261e; font-weight: bold;" if wrong else "")
-        ui.openReportButton.setEnabled(state == command.DONE)
+        # Also where there is no model, because the report says why.
+        ui.openReportButton.setEnabled(run is not None and run.files.report in run.written)
         ui.useModelButton.setEnabled(state == command.DONE and run.files.model is not None)
         self._updateCohortButton()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -219,9 +220,10 @@ def test_inside_slicer_the_program_is_python_slicer(monkeypatch, tmp_path):
     assert command.python_program() == str(program)
     monkeypatch.setenv("PATH", "")
     assert command.python_program() == sys.executable
-    monkeypatch.setattr(sys, "executable", "")
-    with pytest.raises(InputError, match="PythonSlicer"):
-        command.python_program()
+    for executable in ("", None, "/opt/Slicer/bin/SlicerApp-real"):
+        monkeypatch.setattr(sys, "executable", executable)
+        with pytest.raises(InputError, match="PythonSlicer"):
+            command.python_program()
 
 
 def test_packages_are_looked_for_by_the_name_that_they_are_imported_by(tmp_path):
@@ -229,6 +231,21 @@ def test_packages_are_looked_for_by_the_name_that_they_are_imported_by(tmp_path)
     path.write_text("# why\nscikit-learn>=1.6  # for training\n\nno-such-package==1\nnumpy\n")
     assert command.requirements(path) == ("scikit-learn>=1.6", "no-such-package==1", "numpy")
     assert command.not_installed(command.requirements(path)) == ("no-such-package==1",)
+
+
+def test_packages_that_are_too_old_count_as_not_installed(monkeypatch):
+    wanted = ("scikit-learn>=1.6", "numpy>=1.26.4", "joblib")
+    for installed, lacking in (("1.5.2", wanted[:2]), ("1.10", wanted[1:2]), ("1.26.4rc1", ()), ("2.0.dev0+git", ())):
+        monkeypatch.setattr(importlib.metadata, "version", lambda name, installed=installed: installed)
+        assert command.not_installed(wanted) == lacking
+
+
+def test_packages_of_unknown_version_are_taken_as_they_are(monkeypatch):
+    def unknown(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", unknown)
+    assert command.not_installed(["numpy>=99"]) == ()
 
 
 def test_every_requirement_of_the_module_can_be_looked_for():
@@ -255,6 +272,7 @@ def test_a_run_that_ends_well(choices):
     assert run.state == DONE
     assert run.progress == Progress("Validating internally", 57, 250)
     assert run.message == f"Done: HER2_nomogram.json and HER2_nomogram_report.html in {choices.folder}."
+    assert run.written == run.files.results
     assert all(path.is_file() for path in run.files.results)
     given = json.loads(run.files.report.with_suffix(".arguments").read_text())
     assert given == choices.arguments()
@@ -271,6 +289,26 @@ def test_the_error_line_is_the_message(choices, features):
     run = ended(dataclasses.replace(choices, features=features), "fail")
     assert run.state == FAILED
     assert run.message == "'cases.csv' has no column 'her2': add the outcome."
+
+
+def test_a_report_without_a_model_is_a_failure_that_left_its_report(choices, features):
+    run = ended(dataclasses.replace(choices, features=features), "no-model")
+    assert run.state == FAILED
+    assert run.message == "There is nothing to make a nomogram of (why). No model is written."
+    assert run.written == (run.files.report,)
+
+
+def test_a_report_of_an_earlier_run_is_not_that_of_one_that_failed(choices):
+    assert ended(choices, "finish").written
+    run = ended(choices, "fail")
+    assert run.files.report.is_file()
+    assert run.written == ()
+
+
+def test_what_is_missing_of_finished_results_is_said(choices):
+    run = ended(choices, "unvalidated")
+    assert run.state == DONE
+    assert run.message.endswith(f" in {choices.folder}. No internal validation; the model is kept.")
 
 
 def test_finished_features_are_pointed_out_when_the_rest_fails(choices):

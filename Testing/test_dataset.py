@@ -308,6 +308,22 @@ def test_a_column_that_is_the_outcome_under_another_name(values):
     assert "label" in assembled(table=table, regions=None).columns
 
 
+def test_a_category_that_is_the_outcome_under_another_name():
+    table = make_table(n=60)
+    subtypes = {0: ("luminal A", "triple negative"), 1: ("luminal B HER2+", "HER2-enriched")}
+    cases = [
+        replace(case, clinical={**case.clinical, "subtype": subtypes[case.her2][i % 2]})
+        for i, case in enumerate(make_cases(60))
+    ]
+    message = refusal(cases, table, factors=("subtype",))
+    assert "'subtype'" in message and "leave it out" in message
+    # One case that is otherwise, or too few that are known, and it may be a finding.
+    assembled(changed(cases, "c0", entries={"subtype": "luminal A"}), table, factors=("subtype",))
+    few = [replace(c, clinical={**c.clinical, "subtype": ""}) if i >= 24 else c for i, c in enumerate(cases)]
+    assert sum(case.her2 for case in few[:24] if case.split == "train") < 10
+    assembled(few, table, factors=("subtype",))
+
+
 def test_a_constant_column_is_not_the_outcome():
     table = make_table(["entropy", "label"])
     table.values[:, 1] = 7

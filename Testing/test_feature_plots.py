@@ -11,7 +11,7 @@ pytest.importorskip("matplotlib")
 from matplotlib.colors import to_rgba
 
 from HER2NomogramLib.drawing import NEGATIVE, POSITIVE
-from HER2NomogramLib.feature_plots import cv_figure, feature_name, selection_figure, signature_figure
+from HER2NomogramLib.feature_plots import cv_figure, selection_figure, signature_figure
 
 LONG = "Überlange_Größe_$x$_aus_anderer_Software_mit_Einheit_mm_und_Zusatz_der_nie_enden_will_und_noch_weiter_geht"
 NAMES = [name for name, _ in FEATURES]
@@ -61,12 +61,6 @@ def test_a_signature_without_features_or_of_zeros_is_drawn():
     assert "No feature was selected: the Rad-score is −0.61 for every case." in written(figure)
     assert_legible(figure)
     assert_legible(signature_figure(make_signature(("original_firstorder_Mean", 0.0))))
-
-
-def test_features_are_named_without_image_and_region():
-    assert feature_name("image__peritumoral_5mm__log-sigma-2-0-mm-2D_glcm_Idn") == "log-sigma-2-0-mm-2D_glcm_Idn"
-    assert feature_name("image__intratumoral__a__b") == "a__b"
-    assert feature_name("T2__mean") == "T2__mean" and feature_name("GLCM mean") == "GLCM mean"
 
 
 FREQUENCY = [(column(name), share) for name, share in (("b", 0.31), ("a", 0.9), ("c", 0.055), ("never", 0.0))]

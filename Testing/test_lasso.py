@@ -7,11 +7,16 @@ import json
 
 import numpy as np
 import pytest
+import sklearn
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
-from HER2NomogramLib.lasso import held_out_deviances, learn_scaling, logistic_lasso_path, penalty_grid
+from HER2NomogramLib.lasso import _compiled, held_out_deviances, learn_scaling, logistic_lasso_path, penalty_grid
+
+# Since scikit-learn 1.8 the share of the L1 penalty alone says which penalty it is.
+_SHARES = tuple(map(int, sklearn.__version__.split(".")[:2])) >= (1, 8)
+LASSO = {"l1_ratio": 1.0} if _SHARES else {"penalty": "l1"}
 
 
 def correlated_data(n_cases=84, n_features=300, seed=0):
@@ -82,7 +87,7 @@ def test_equals_saga_of_scikit_learn(index):
     penalties = penalty_grid(x, y, 30, 0.05)
     intercepts, coefficients = logistic_lasso_path(x, y, penalties)
     reference = LogisticRegression(
-        l1_ratio=1, solver="saga", C=1 / (penalties[index] * len(y)), tol=1e-10, max_iter=1_000_000
+        **LASSO, solver="saga", C=1 / (penalties[index] * len(y)), tol=1e-10, max_iter=1_000_000
     ).fit(x, y)
     np.testing.assert_allclose(coefficients[index], reference.coef_[0], atol=1e-6)
     assert intercepts[index] == pytest.approx(reference.intercept_[0], abs=1e-6)
@@ -125,7 +130,7 @@ def test_does_no_worse_than_the_glmnet_reference(shared_data):
         np.testing.assert_allclose(ours, fit["coefficients"], atol=0.02)
         assert objective(x, y, penalty, ours) < objective(x, y, penalty, np.array(fit["coefficients"]))
         reference = LogisticRegression(
-            l1_ratio=1, solver="saga", C=1 / (penalty * len(y)), tol=1e-10, max_iter=100_000, fit_intercept=False
+            **LASSO, solver="saga", C=1 / (penalty * len(y)), tol=1e-10, max_iter=100_000, fit_intercept=False
         ).fit(x, y)
         np.testing.assert_allclose(ours, reference.coef_[0], atol=1e-6)
 
@@ -133,3 +138,10 @@ def test_does_no_worse_than_the_glmnet_reference(shared_data):
 def objective(x, y, penalty, coef):
     eta = x @ coef
     return (np.logaddexp(0, eta) - y * eta).mean() + penalty * np.abs(coef).sum()
+
+
+def test_compiles_where_nothing_can_be_kept_on_disk():
+    """A function without a file is to numba like one in a directory that cannot be written to."""
+    scope = {}
+    exec("def twice(x):\n    return 2 * x", scope)
+    assert _compiled(scope["twice"])(2.0) == 4.0

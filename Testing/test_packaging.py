@@ -22,7 +22,11 @@ SOURCE_CONTROL = {"scm", "scmurl", "scmrevision"}
 # What Slicer's build fills in where CMakeLists.txt does not set a variable.
 DEFAULTS = {"recommends": "NA", "tier": "1", "dicom_support_rule": ""}
 APPLICATION = ("slicer", "vtk", "qt", "ctk", "mrml", "PythonQt", "PySide6", "PyQt5", "PyQt6")
-HEAVY = ("pandas", "sklearn", "statsmodels", "matplotlib")
+HEAVY = ("pandas", "sklearn", "scipy", "numba", "joblib", "jinja2", "statsmodels", "matplotlib", "tqdm")
+APPLYING = (
+    "prediction features regions mammogram modelfile segmentation scale batch cases tables command background drawing "
+    "nomogram_plot"
+)
 
 
 def read(path: Path) -> str:
@@ -229,7 +233,7 @@ def test_library_is_one_package():
     assert [path.name for path in LIBRARY.glob("*.py") if "HER2NomogramLib" in imported(path)] == []
 
 
-@pytest.mark.parametrize("name", "prediction features regions mammogram modelfile segmentation scale".split())
+@pytest.mark.parametrize("name", APPLYING.split())
 def test_applying_a_model_does_not_load_heavy_packages(name):
     code = (
         f"import sys; sys.path.insert(0, sys.argv[1]); import HER2NomogramLib.{name}\n"
@@ -239,6 +243,32 @@ def test_applying_a_model_does_not_load_heavy_packages(name):
     completed = subprocess.run(command, capture_output=True, text=True)
     assert completed.returncode == 0, completed.stderr
     assert completed.stdout.strip() == ""
+
+
+APPLY = """
+import sys
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in sys.argv[2].split(","):
+            raise ModuleNotFoundError(name, name=name)
+sys.meta_path.insert(0, Refuse())
+sys.path.insert(0, sys.argv[1])
+from HER2NomogramLib.mammogram import Mammogram
+from HER2NomogramLib.modelfile import default_model_path, load_model
+from HER2NomogramLib.phantom import make_phantom
+from HER2NomogramLib.prediction import predict_case
+phantom = make_phantom(seed=1)
+mammogram = Mammogram.from_array(phantom.pixels, phantom.spacing_mm, "phantom")
+print(predict_case(load_model(default_model_path()), mammogram, phantom.lesion, phantom.clinical)[0].probability)
+"""
+
+
+def test_a_model_is_applied_without_heavy_packages():
+    pytest.importorskip("radiomics", reason="pyradiomics is not installed")
+    command = [sys.executable, "-c", APPLY, str(MODULE_DIRECTORY), ",".join(HEAVY)]
+    completed = subprocess.run(command, capture_output=True, text=True)
+    assert completed.returncode == 0, completed.stderr
+    assert 0 < float(completed.stdout) < 1
 
 
 def test_every_file_is_python_3_10():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from scipy.special import expit
@@ -13,7 +15,7 @@ from HER2NomogramLib.metrics import brier
 from HER2NomogramLib.modelfile import LOGISTIC_MODELS
 from HER2NomogramLib.nomogram import LogisticNomogram
 from HER2NomogramLib.pipeline import METHODS, RadiomicsNomogram
-from HER2NomogramLib.resampling import OUTER_FOLDS, validate_internally
+from HER2NomogramLib.resampling import OUTER_FOLDS, _Fold, _fold_auc, _logit_interval, _optimism, validate_internally
 from HER2NomogramLib.signature import LassoSignature, grouped_folds
 
 N_FEATURES = 15
@@ -92,6 +94,41 @@ def test_interval_of_the_nested_area_covers_what_it_should():
     assert np.mean(widths) == pytest.approx(2 * 1.96 * np.std(spread), rel=0.35)
 
 
+def test_interval_of_the_nested_area_holds_with_few_events_in_a_fold():
+    """Scores that are given, two events in every fold: their variance is not that about the mean of the two."""
+    area, held, variances, spread = 0.76, 0, [], []
+    for seed in range(400):
+        rng = np.random.default_rng(seed)
+        y = rng.permutation(np.arange(100) < 10).astype(int)
+        score = rng.normal(size=100) + y
+        folds = [_Fold(0, test, {"m": {"x": score[test]}}) for _, test in grouped_folds(y, None, 5, seed)]
+        found, variance = _fold_auc(folds, y, "m", "x")
+        interval = _logit_interval(found, variance)
+        held += interval.low <= area <= interval.high
+        variances.append(variance)
+        spread.append(found)
+    assert held / 400 > 0.88
+    assert np.sqrt(np.mean(variances)) == pytest.approx(np.std(spread), rel=0.12)
+
+
+def test_nested_area_has_no_interval_with_one_event_in_every_fold():
+    y = np.array([1, 0, 0, 0] * 3)
+    score = np.random.default_rng(0).normal(size=12)
+    folds = [_Fold(0, np.arange(i, i + 4), {"m": {"x": score[i : i + 4]}}) for i in (0, 4, 8)]
+    area, variance = _fold_auc(folds, y, "m", "x")
+    assert 0 <= area <= 1 and np.isnan(variance)
+
+
+def test_a_model_without_predictors_has_no_nested_slope(data):
+    """Prevalences of the other folds fall where that of the fold rises; no slope is to be made of that."""
+    x, y, patients = data
+    pipeline = RadiomicsNomogram([("lesion", range(N_FEATURES))], signature=LassoSignature(n_folds=4, n_penalties=12))
+    pipeline.fit(x[:, :N_FEATURES], y, groups=patients)
+    nested = validate_internally(pipeline, x[:, :N_FEATURES], y, patients, COLUMNS, 0, 2).nested["cross-fitted"]
+    assert np.isnan(nested.slope["clinical"].value) and nested.auc["clinical"].value == 0.5
+    assert nested.slope["radiomics"].value > 0
+
+
 def test_bootstrap_optimism_is_apparent_less_corrected(data, pipeline, internal):
     x, y, _ = data
     bootstrap = internal.bootstrap["cross-fitted"]
@@ -104,6 +141,15 @@ def test_bootstrap_optimism_is_apparent_less_corrected(data, pipeline, internal)
     nomogram = bootstrap.figures["nomogram"]
     assert nomogram["auc"].optimism > 0 and nomogram["brier"].optimism < 0
     assert nomogram["auc"].out_of_bag < nomogram["auc"].corrected < nomogram["auc"].apparent
+
+
+def test_one_replicate_does_not_decide_the_slope():
+    """With log odds that hardly differ a slope can be any number."""
+    figures = [(1.5, 1.0, 0.5), (1.3, 1.0, 0.7), (math.nan, math.nan, math.nan), (400.0, 200.0, -90.0)]
+    found = _optimism("slope", 1.2, figures)
+    assert (found.optimism, found.out_of_bag) == (pytest.approx(0.5), pytest.approx(0.5))
+    assert _optimism("auc", 0.8, [(0.9, 0.8, 0.6), (0.9, 0.6, 0.7)]).optimism == pytest.approx(0.2)
+    assert math.isnan(_optimism("slope", math.nan, figures).optimism)
 
 
 def test_in_sample_scores_are_more_optimistic_about_the_slope(internal):

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from HER2NomogramLib.errors import InputError
 from HER2NomogramLib.tables import (
     FeatureTable,
+    feature_name,
     read_extraction_facts,
     read_features,
     write_features,
@@ -85,6 +86,12 @@ def test_case_that_the_table_does_not_have():
     table = FeatureTable(("a",), (A,), np.array([[1.0]]))
     with pytest.raises(InputError, match="Case 'b' is not in the feature table: extract"):
         table.row("b")
+
+
+def test_features_are_named_without_image_and_region():
+    assert feature_name("image__peritumoral_5mm__log-sigma-2-0-mm-2D_glcm_Idn") == "log-sigma-2-0-mm-2D_glcm_Idn"
+    assert feature_name("image__intratumoral__a__b") == "a__b"
+    assert feature_name("T2__mean") == "T2__mean" and feature_name("GLCM mean") == "GLCM mean"
 
 
 def test_rows_are_written_with_columns_in_order_of_appearance(tmp_path):

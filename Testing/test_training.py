@@ -387,9 +387,17 @@ def test_unseen_level_in_a_test_split(rich_cohort):
 
 def test_separating_factor_is_said(cohort):
     cases, table, facts = cohort
-    told = replace_cases(cases, clinical=lambda c: {"oracle": str(c.her2)})
+    told = replace_cases(cases, clinical=lambda c: {"oracle": f"{50 * c.her2 + int(c.case_id[4:]) % 37}"})
     result = train(told, table, facts, TrainingOptions(clinical=("oracle",)))
     assert said(result, "clinical model", "Firth", "the classes separate")
+
+
+@pytest.mark.parametrize("entries", [("0", "1"), ("low", "high"), ("1.5", "4")])
+def test_a_factor_that_is_the_outcome_is_refused(cohort, entries):
+    cases, table, facts = cohort
+    told = replace_cases(cases, clinical=lambda c: {"oracle": entries[c.her2]})
+    with pytest.raises(InputError, match="'oracle' tells the HER2 status of every training case"):
+        train(told, table, facts, TrainingOptions(clinical=("oracle",)))
 
 
 def test_few_events_are_said(rich_cohort):

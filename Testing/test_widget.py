@@ -661,6 +661,17 @@ def test_what_went_wrong_is_one_line(cohort, behavior, line):
     assert ui.cohortStatusLabel.styleSheet == ""
 
 
+def test_a_report_without_a_model_can_be_opened(cohort):
+    ui = cohort.ui
+    run_to_its_end(cohort, "no-model")
+    assert ui.cohortStatusLabel.text == "There is nothing to make a nomogram of (why). No model is written."
+    assert "#b3261e" in ui.cohortStatusLabel.styleSheet
+    assert ui.openReportButton.enabled
+    assert not ui.useModelButton.enabled
+    run_to_its_end(cohort, "fail")
+    assert not ui.openReportButton.enabled
+
+
 def test_options_reach_the_command_line(cohort):
     ui = cohort.ui
     ui.cohortNameEdit.setText("Ours")

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import NoReturn
 
 from . import __version__
+from .command import METHODS, Selection, features_beside, names_in, predictions_beside
 from .errors import InputError
 
 DONE, SOME_FAILED, NOTHING_DONE = 0, 1, 2
 RESEARCH_USE = "Research use only, not for clinical decisions."
+_INSTALL = "run 'make install'; in Slicer start from the panel, which asks to install what is needed."
 # So many cases that were left out for the same reason are named.
 _NAMED = 5
 
@@ -30,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"her2nomogram: {error}", file=sys.stderr)
     except ModuleNotFoundError as error:
-        print(f"her2nomogram: the package '{error.name}' is missing: run 'make install'.", file=sys.stderr)
+        print(f"her2nomogram: the package '{error.name}' is missing: {_INSTALL}", file=sys.stderr)
     except KeyboardInterrupt:
         print(
             "her2nomogram: interrupted; files that were finished are kept, cases of an unfinished table in a .partial "
@@ -94,9 +96,7 @@ def _add_train(train: argparse.ArgumentParser) -> None:
     _add_extraction(train)
     train.add_argument("--report", metavar="HTML", help="also validate internally and write the report")
     train.add_argument("--name", default="HER2 nomogram", help="name of the model")
-    train.add_argument(
-        "--method", default="cross-fitted", choices=("cross-fitted", "published"), help="Rad-scores of the nomogram"
-    )
+    train.add_argument("--method", default=METHODS[0], choices=METHODS, help="Rad-scores of the nomogram")
     train.add_argument(
         "--regions",
         metavar="A,B",
@@ -105,7 +105,10 @@ def _add_train(train: argparse.ArgumentParser) -> None:
     train.add_argument("--clinical", default="tumor_diameter_mm", metavar="A,B", help="clinical factors, or 'none'")
     train.add_argument("--categorical", metavar="A,B", help="factors whose numbers are names of categories")
     train.add_argument(
-        "--select", default="none", choices=("none", "univariate", "aic"), help="how predictors are chosen among these"
+        "--select",
+        default=Selection.NONE.value,
+        choices=[selection.value for selection in Selection],
+        help="how predictors are chosen among these",
     )
     train.add_argument(
         "--missing", default="impute", choices=("impute", "exclude"), help="what to do about missing clinical factors"
@@ -167,21 +170,11 @@ def _outputs(options: argparse.Namespace) -> list[tuple[Path, str]]:
     if options.run is _extract:
         found.append((Path(options.out).with_suffix(".json"), "out"))
     elif options.run is _train and not options.features:
-        features = _features_beside(options.out)
+        features = features_beside(options.out)
         found += [(features, "out"), (features.with_suffix(".json"), "out")]
     elif options.run is _validate:
-        found.append((_predictions_beside(options.report), "report"))
+        found.append((predictions_beside(options.report), "report"))
     return found
-
-
-def _features_beside(model: str) -> Path:
-    """Where the features go that are extracted for a training."""
-    return Path(model).with_name(f"{Path(model).stem}_features.csv")
-
-
-def _predictions_beside(report: str) -> Path:
-    """Where the predictions go that a validation makes."""
-    return Path(report).with_name(f"{Path(report).stem}_predictions.csv")
 
 
 def _check_places(options: argparse.Namespace) -> None:
@@ -261,7 +254,7 @@ def _train(options: argparse.Namespace) -> int:
         return SOME_FAILED
     if resampled and (result.internal is None or result.internal.interrupted):
         what = "interrupted" if result.internal else "no internal validation"
-        print(f"her2nomogram: {what}; the model is kept, see the last note.", file=sys.stderr)
+        print(f"her2nomogram: {what}; the model is kept, see the last remark in the report.", file=sys.stderr)
         return SOME_FAILED
     return status
 
@@ -287,9 +280,9 @@ def _training_options(options: argparse.Namespace):
 
     return TrainingOptions(
         name=options.name,
-        nomogram_regions=_names(options.regions),
-        clinical=() if options.clinical == "none" else _names(options.clinical),
-        categorical=_names(options.categorical),
+        nomogram_regions=names_in(options.regions),
+        clinical=() if options.clinical == "none" else names_in(options.clinical),
+        categorical=names_in(options.categorical),
         method=options.method,
         selection=options.select,
         missing=options.missing,
@@ -308,7 +301,7 @@ def _features_to_train(options: argparse.Namespace, cases: Sequence, chosen) -> 
     path, status = options.features, DONE
     if not path:
         check_before_extraction(cases, region_names(_margins(options.margins)), chosen)
-        path = _features_beside(options.out)
+        path = features_beside(options.out)
         status = _report(_extract_to(options, cases, path), str(path))
     facts = None if options.other_software else read_extraction_facts(path)
     return read_features(path), facts, status
@@ -336,7 +329,7 @@ def _validate(options: argparse.Namespace) -> int:
     _check_places(options)
     model, cases = load_model(options.model), read_cases(options.cases)
     features, facts = _features(options, model)
-    predictions = _predictions_beside(options.report)
+    predictions = predictions_beside(options.report)
     with _progress(options, "Predicting") as progress:
         result = predict_cases(cases, model, predictions, features, facts, options.jobs, progress)
     status = _report(result, str(predictions))
@@ -423,10 +416,6 @@ def _progress(options: argparse.Namespace, title: str, unit: str = "case"):
     if options.progress == "bar":
         return progress_bar(title, unit)
     return nullcontext(lambda done, total: print(f"progress: {title}: {done}/{total}", flush=True))
-
-
-def _names(text: str | None) -> tuple[str, ...]:
-    return tuple(name.strip() for name in (text or "").split(",") if name.strip())
 
 
 def _margins(text: str | None) -> tuple[float, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import importlib.metadata
 import importlib.util
 import os
 import re
@@ -24,6 +25,7 @@ _OUTER_FOLDS, _TRAINING_S = 5, 1.0
 # Cases are spread over processes; threads inside the numerical libraries would only get in each other's way.
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 _IMPORT_NAMES = {"scikit-learn": "sklearn"}
+_REQUIREMENT = re.compile(r"([\w.-]+)(?:>=([\d.]*\d))?")
 _PROGRESS = re.compile(r"progress: (.+): (\d+)/(\d+)")
 _ERROR = re.compile(r"her2nomogram[^:]*: (.+)")
 _FAILED_CASE = re.compile(r"Case '.+' failed: .+")
@@ -149,9 +151,10 @@ class CohortChoices:
         stem = _absolute(self.folder) / self._model_name
         if self.mode is Mode.VALIDATE:
             report = stem.with_name(f"{stem.name}_validation.html")
-            return CohortFiles(report, predictions=report.with_name(f"{report.stem}_predictions.csv"))
-        features = None if self.features.strip() else stem.with_name(f"{stem.name}_features.csv")
-        return CohortFiles(stem.with_name(f"{stem.name}_report.html"), stem.with_name(f"{stem.name}.json"), features)
+            return CohortFiles(report, predictions=predictions_beside(report))
+        model = stem.with_name(f"{stem.name}.json")
+        features = None if self.features.strip() else features_beside(model)
+        return CohortFiles(stem.with_name(f"{stem.name}_report.html"), model, features)
 
     @property
     def cost(self) -> str:
@@ -197,7 +200,7 @@ class CohortChoices:
                 "name": self.name.strip(),
                 "method": self.method,
                 "select": self.selection.value,
-                "clinical": ",".join(_names(self.clinical)) or "none",
+                "clinical": ",".join(names_in(self.clinical)) or "none",
                 "bootstrap": self.bootstrap,
                 "repeats": self.repeats,
             }
@@ -232,7 +235,10 @@ class CohortRun:
     Attributes
     ----------
     files : CohortFiles
-        What it writes; results only once ``state`` is ``"done"``.
+        What it writes.
+    written : tuple of Path
+        Those of its results that it has written, once it has ended by itself. Where ``state`` is ``"done"`` these are
+        all; a training that finds nothing to make a nomogram of has failed, but leaves its report.
     state : str
         ``"running"``, ``"done"``, ``"failed"`` or ``"cancelled"``.
     progress : Progress or None
@@ -251,6 +257,7 @@ class CohortRun:
     def __init__(self, choices: CohortChoices, program: Sequence[str] | None = None):
         choices.check()
         self.files = choices.files
+        self.written: tuple[Path, ...] = ()
         self.state = RUNNING
         self.progress: Progress | None = None
         self.message = "Starting ..."
@@ -298,21 +305,30 @@ class CohortRun:
         status = self._command.exit_status
         self.output = self._command.error_text().strip()
         self._command.close()
-        written = _stamps(self.files)
-        missing = [path.name for path in self.files.results if written[path] in (None, self._before[path])]
+        after = _stamps(self.files)
+        self.written = tuple(path for path in self.files.results if after[path] not in (None, self._before[path]))
+        missing = [path.name for path in self.files.results if path not in self.written]
         if status not in (0, _SOME_FAILED) or missing:
             self.state, self.message = FAILED, f"{self._reason(status, missing)}{self._what_is_left()}"
             return
         failed = [line for line in self.output.splitlines() if _FAILED_CASE.fullmatch(line)]
         left_out = f" {len(failed)} failed and were left out, the first: {failed[0]}" if failed else ""
         names = " and ".join(path.name for path in self.files.results)
-        self.state, self.message = DONE, f"Done: {names} in {self.files.report.parent}.{left_out}"
+        said = "".join(f" {_sentence(line)}" for line in self._said())
+        self.state, self.message = DONE, f"Done: {names} in {self.files.report.parent}.{said}{left_out}"
+
+    def _said(self) -> list[str]:
+        """What the command line itself has said of the end, last of all."""
+        found = [match[1] for match in map(_ERROR.fullmatch, self._lines()) if match]
+        return found[-1:]
+
+    def _lines(self) -> list[str]:
+        return [line.strip() for line in self.output.splitlines() if line.strip()]
 
     def _reason(self, status: int, missing: list[str]) -> str:
-        lines = [line.strip() for line in self.output.splitlines() if line.strip()]
-        said = [match[1] for match in map(_ERROR.fullmatch, lines) if match]
+        said, lines = self._said(), self._lines()
         if said:
-            return said[-1]
+            return said[0]
         if status == 0:
             return f"It ended without writing {' and '.join(missing)}."
         return f"It ended unexpectedly (exit status {status}){': ' + lines[-1] if lines else ''}."
@@ -324,6 +340,21 @@ class CohortRun:
         return f" The features are done: go on with {features} as the feature table."
 
 
+def features_beside(model: str | Path) -> Path:
+    """Where the features go that are extracted for the training of a model."""
+    return Path(model).with_name(f"{Path(model).stem}_features.csv")
+
+
+def predictions_beside(report: str | Path) -> Path:
+    """Where the predictions go that a validation makes for its report."""
+    return Path(report).with_name(f"{Path(report).stem}_predictions.csv")
+
+
+def names_in(text: str | None) -> tuple[str, ...]:
+    """Names that are separated by commas."""
+    return tuple(name.strip() for name in (text or "").split(",") if name.strip())
+
+
 def python_program() -> str:
     """Python that programs can be started with: Slicer's own inside Slicer, whose executable is none itself.
 
@@ -332,8 +363,11 @@ def python_program() -> str:
     InputError
         Where there is none.
     """
-    found = shutil.which("PythonSlicer") or sys.executable
-    if not found:
+    found = shutil.which("PythonSlicer")
+    # Anything else than a Python would not read the arguments as one: Slicer's own executable opens a second Slicer.
+    if found is None and "python" in Path(sys.executable or "").name.lower():
+        found = sys.executable
+    if found is None:
         raise InputError("Slicer's Python (PythonSlicer) was not found: reinstall Slicer.")
     return found
 
@@ -366,10 +400,8 @@ def requirements(path: str | Path) -> tuple[str, ...]:
 
 
 def not_installed(wanted: Iterable[str]) -> tuple[str, ...]:
-    """Those requirements whose package cannot be imported."""
-    packages = {line: re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in wanted}
-    imported = {line: _IMPORT_NAMES.get(name, name) for line, name in packages.items()}
-    return tuple(line for line, name in imported.items() if importlib.util.find_spec(name) is None)
+    """Those requirements whose package cannot be imported, or is older than they ask for."""
+    return tuple(line for line in wanted if not _is_installed(line))
 
 
 def duration(seconds: float) -> str:
@@ -378,6 +410,20 @@ def duration(seconds: float) -> str:
     if minutes < 1:
         return "less than a minute"
     return f"about {minutes} min" if minutes < 100 else f"about {minutes / 60:.0f} h"
+
+
+def _is_installed(requirement: str) -> bool:
+    name, least = _REQUIREMENT.match(requirement).groups()
+    if importlib.util.find_spec(_IMPORT_NAMES.get(name, name)) is None:
+        return False
+    try:
+        return least is None or _release(importlib.metadata.version(name)) >= _release(least)
+    except importlib.metadata.PackageNotFoundError:  # not from an index: its version is nowhere recorded
+        return True
+
+
+def _release(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.match(r"\d+(?:\.\d+)*", version)[0].split("."))
 
 
 def _stamps(files: CohortFiles) -> dict[Path, tuple[int, int] | None]:
@@ -396,5 +442,5 @@ def _absolute(path: str) -> Path:
     return Path(os.path.abspath(os.path.expanduser(path.strip())))
 
 
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .decision import TEST_ALL
 from .drawing import (
     FAINT,
     INK,
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 # Who would wait for more than this before ordering ISH? And few cases are left that a curve there could rest on.
 PLAUSIBLE_THRESHOLDS = (0.0, 0.6)
 _FIFTHS = (0, 0.2, 0.4, 0.6, 0.8, 1)
-_EVERYBODY = "all"
 # A model that is worse than this is worse than referring nobody, by how much does not matter.
 _LOWEST_BENEFIT = -0.05
 _FEWEST_AVOIDED = -20.0
@@ -171,7 +171,7 @@ def decision_figure(
     left, across = 0.66, width - 0.66 - 0.2
     upper = page.panel(left, top, across, 2.5)
     lower = page.panel(left, top + 2.68, across, 1.1)
-    models = [name for name in curve.net_benefit if name != _EVERYBODY]
+    models = [name for name in curve.net_benefit if name != TEST_ALL]
     styles = model_styles(models)
     _benefit_panel(upper, curve, styles, shown)
     _avoided_panel(lower, curve, styles, shown)
@@ -245,7 +245,7 @@ def _benefit_panel(axes: Axes, curve: DecisionCurve, styles: Mapping[str, tuple]
     """Net benefit of the models, of referring everybody and of referring nobody."""
     x = curve.thresholds[shown]
     axes.plot([0, 1], [0, 0], color=INK, linewidth=1.0, gid="benefit-none", zorder=2)
-    everybody = curve.net_benefit.get(_EVERYBODY)
+    everybody = curve.net_benefit.get(TEST_ALL)
     if everybody is not None:
         axes.plot(x, everybody[shown], color=RULE, linewidth=1.2, gid="benefit-all", zorder=2)
     for name, style in styles.items():

@@ -12,7 +12,7 @@ import numpy as np
 
 from .batch import diameter_column
 from .cases import Case, is_blank
-from .clinical import LARGEST, Factor, describe_factor
+from .clinical import LARGEST, MAXIMUM_LEVELS, Factor, describe_factor
 from .errors import InputError
 from .prediction import TUMOR_DIAMETER
 from .tables import FeatureTable
@@ -26,6 +26,8 @@ MINIMUM_OF_EACH_CLASS = 10
 _MISSING_SHARE = 0.2
 # Two lesions can agree in fewer features than these by chance.
 _TELLING_FEATURES = 8
+# A category can separate fewer cases than these of each class by chance.
+_TELLING_CASES = 10
 
 
 @dataclass(frozen=True)
@@ -347,7 +349,11 @@ def _region_of(column: str, other_software: bool) -> str | None:
 
 
 def _refuse_the_outcome(dataset: Dataset) -> None:
-    """Refuse a feature that is the outcome in other words: one number in all positive cases, another in all others."""
+    """Refuse a feature or factor that is the outcome in other words.
+
+    A feature with one number in all positive cases and another in all others; a category, or one of a few numbers, that
+    is never in both.
+    """
     rows = dataset.rows("train")
     features, positive = dataset.features[rows], dataset.y[rows] == 1
     if positive.all() or not positive.any():
@@ -359,6 +365,15 @@ def _refuse_the_outcome(dataset: Dataset) -> None:
             f"Column '{dataset.columns[column]}' of the feature table is the HER2 status of the training cases: remove "
             "the column."
         )
+    for factor, values in zip(dataset.factors, dataset.clinical[rows].T):
+        of_class = [values[of & ~np.isnan(values)] for of in (positive, ~positive)]
+        telling = min(map(len, of_class)) >= _TELLING_CASES
+        few_values = len(np.unique(np.concatenate(of_class))) <= MAXIMUM_LEVELS
+        if telling and few_values and not np.isin(*of_class).any():
+            raise InputError(
+                f"Clinical factor '{factor.name}' tells the HER2 status of every training case, as a molecular subtype "
+                "does: leave it out."
+            )
 
 
 def _refuse_copies(dataset: Dataset) -> None:

@@ -31,6 +31,7 @@ from .drawing import (
 )
 from .report_numbers import counted, number, percent, significant
 from .scale import nice_ticks
+from .tables import feature_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -192,12 +193,6 @@ def selection_figure(
     bottom = page.legend(entries, MARGIN, rows.bottom + _BELOW_AXES, width - MARGIN)
     rest = _unseen_text(ordered, selected, most)
     return page.close(bottom + page.paragraph(MARGIN, bottom, rest, wide, TICK_SIZE) + 0.06, notice)
-
-
-def feature_name(column: str) -> str:
-    """Name of a feature without the image and the region that it is of; that of other software as it is."""
-    parts = column.split("__", 2)
-    return parts[2] if len(parts) == 3 else column
 
 
 class _NamedRows:

@@ -7,12 +7,13 @@ by coordinate descent, warm starts along the path, and the sequential strong rul
 (liblinear) or converge slowly for many more features than cases (saga), and follow no path.
 
 Resampling a whole pipeline fits hundreds of thousands of such models, so the loops are compiled by numba. The compiled
-code is kept on disk and holds no interpreter lock: threads use all cores.
+code is kept on disk, where it can be, and holds no interpreter lock: threads use all cores.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numba import njit
@@ -29,8 +30,16 @@ _SINGULAR = 1e-9
 # Like glmnet: no working weight below this, and the path ends where the fit is nearly perfect.
 _MIN_WEIGHT = 1e-5
 _MAX_EXPLAINED = 0.99
-# Sums may be reordered for the vector units; NaN and infinity keep their meaning.
-_compiled = njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "arcp", "nsz"})
+
+
+def _compiled(function: Callable) -> Callable:
+    # Sums may be reordered for the vector units; NaN and infinity keep their meaning.
+    options = {"nogil": True, "fastmath": {"reassoc", "contract", "arcp", "nsz"}}
+    try:
+        return njit(cache=True, **options)(function)
+    except RuntimeError:
+        # No directory for the compiled code can be written to: every process compiles anew.
+        return njit(**options)(function)
 
 
 def penalty_grid(x: np.ndarray, y: np.ndarray, n_penalties: int, ratio: float) -> np.ndarray:

@@ -74,7 +74,6 @@ from .report_tables import (
     signature_summary,
     signature_table,
     unique_stems,
-    used_regions,
 )
 from .training_messages import regions_left_out
 
@@ -193,7 +192,7 @@ def development_content(result: Any, facts: Mapping[str, Any] | None = None) -> 
     content.add("sample_size", sample_size_table(dataset, candidate_coefficients(result), model))
     unused = regions_left_out(result.pipeline, result.options.method)
     _add_signatures(content, model, {r: len(c) for r, c in dataset.blocks}, unused)
-    for region in used_regions(model):
+    for region in model.used_regions:
         fitted = result.pipeline.signatures_[region]
         content.add("penalty", penalty_picture(region, content.texts["stems"][region], fitted, model.notice))
     chosen = {name: fitted.selection for name, fitted in result.pipeline.models_[result.options.method].items()}
@@ -274,11 +273,10 @@ def _add_signatures(content: Content, model: Model, candidates: Mapping[str, int
     if not model.signatures:
         return
     content.add("signatures", signature_summary(model, candidates, unused))
-    used = used_regions(model)
     for region, signature in model.signatures.items():
         stem = content.texts["stems"][region]
         table = signature_table(region, stem, signature)
-        if region in used:
+        if region in model.used_regions:
             content.add("signature", table, signature_picture(region, stem, model))
         else:
             content.add("files", table)
@@ -314,7 +312,7 @@ def _add_internal(content: Content, result: Any) -> None:
         stem = content.texts["stems"][region]
         selected = model.signatures[region].features
         content.records[f"stability_{stem}"] = frequency_records(frequencies, selected)
-        if region in used_regions(model):
+        if region in model.used_regions:
             content.add("stability", stability_picture(region, stem, frequencies, model))
     content.add(
         "predictor_stability",

@@ -18,12 +18,11 @@ from .report_numbers import counted, interval, listed, measured, p_phrase, share
 from .report_tables import (
     SPLIT_LABELS,
     exclusion_counts,
-    feature_label,
     removed_sentence,
     setting_text,
-    used_regions,
     within,
 )
+from .tables import feature_name
 
 OUTCOME = (
     "HER2 status as the case table gives it, or derived from its IHC and ISH: positive for IHC 3+ or 2+ with ISH "
@@ -394,10 +393,10 @@ def slope_sentence(slope: Any) -> str:
 def top_features(model: Model, most: int = 3) -> str:
     """The features with the largest coefficients of the signatures in use."""
     found = []
-    for region in used_regions(model):
+    for region in model.used_regions:
         signature = model.signatures[region]
         found += [
-            (abs(c), f"{feature_label(f)} ({region_label(region)})")
+            (abs(c), f"{feature_name(f)} ({region_label(region)})")
             for f, c in zip(signature.features, signature.coefficients)
         ]
     return listed(name for _, name in sorted(found, key=lambda entry: (-entry[0], entry[1]))[:most])
@@ -409,11 +408,11 @@ def _candidate_regions(result: Any) -> list[str]:
 
 def selected_features(model: Model) -> int:
     """Number of features behind the Rad-scores in use."""
-    return sum(len(model.signatures[region].features) for region in used_regions(model))
+    return sum(len(model.signatures[region].features) for region in model.used_regions)
 
 
 def _regions_in_words(model: Model) -> str:
-    return listed(map(region_label, used_regions(model) or model.signatures))
+    return listed(map(region_label, model.used_regions or model.signatures))
 
 
 def _factors_in_words(model: Model) -> str:

@@ -14,6 +14,10 @@ _MINUS = "\N{MINUS SIGN}"
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 # From here on a number is written with a power of ten: coefficients of classes that separate have such intervals.
 _LARGE = 1e4
+# What stands in quotes, an apostrophe inside a word included, as a path has it that is named after O'Brien.
+_QUOTED = re.compile(r"(?<!\w)'((?:[^'\n]|'(?=\w))*)'(?!\w)")
+# A path, or a file beside the case table, whose name may be that of the patient: it ends in a dot and few letters.
+_PLACE = re.compile(r".*[/\\].*|.*\.[A-Za-z]\w{1,4}")
 
 
 class WithInterval(Protocol):
@@ -140,7 +144,7 @@ def without_places(text: str, names: Iterable[str] = ()) -> str:
         Identifiers of cases and patients; they are taken out where they stand in quotes or after the word case or
         patient, because a bare ``12`` may be a number.
     """
-    text = re.sub(r"'[^']*[/\\][^']*'", "(file)", text)
+    text = _QUOTED.sub(lambda found: "(file)" if _PLACE.fullmatch(found.group(1)) else found.group(), text)
     text = re.sub(r"(?<![\w.])(?:[A-Za-z]:\\|\\\\|~?/)[^\s'\",;()]*[\w/\\]", "(file)", text)
     known = sorted({name for name in names if name}, key=len, reverse=True)
     if not known:

@@ -323,7 +323,7 @@ def predictor_table(validation: Any, labels: Mapping[str, str]) -> Table | None:
         if not predictor.levels:
             outside = [int(((v < predictor.minimum) | (v > predictor.maximum)).sum()) for v in values]
             rows.append(Row(("outside the training range", "", *map(str, outside)), "sub"))
-        filled = [sum(_was_filled(validation.predictions[c], predictor.label) for c in m) for _, m in groups]
+        filled = [sum(predictor.name in validation.predictions[c].filled for c in m) for _, m in groups]
         if any(filled):
             rows.append(Row(("missing, filled by the model", "", *map(str, filled)), "sub"))
     head = ("Predictor", "In training", *(label for label, _ in groups))
@@ -333,11 +333,6 @@ def predictor_table(validation: Any, labels: Mapping[str, str]) -> Table | None:
     notes = ("Median [first to third quartile], or cases (%). In training: smallest to largest value, or the levels.",)
     title = "Predictors of the nomogram in these cases and in training"
     return Table("predictors", title, head, tuple(rows), notes, tuple(records), wide=len(groups) > 4)
-
-
-def _was_filled(prediction: Any, label: str) -> bool:
-    """Whether a missing factor was filled, which only the prediction's warning records."""
-    return any(warning.startswith(f"{label} is missing: ") for warning in prediction.warnings)
 
 
 def recalibration_table(recalibrated: Any) -> Table:

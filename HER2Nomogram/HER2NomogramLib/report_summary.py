@@ -131,9 +131,10 @@ def no_model_headline(lines: Sequence[Measured]) -> str:
     start = "No nomogram could be made: these data carry no signal that cross-validation can confirm."
     if nested is None:
         return start
+    text = interval(nested.auc["nomogram"])
     return (
-        f"{start} Developments like this one on part of the cases reach an AUC of {interval(nested.auc['nomogram'])} on "
-        "the others, by nested cross-validation."
+        f"{start} Developments like this one on part of the cases reach an AUC of {text} on the others, by nested "
+        "cross-validation."
     )
 
 

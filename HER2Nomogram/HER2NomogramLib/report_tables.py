@@ -14,7 +14,7 @@ from .cases import SPLITS
 from .dataset import Dataset, Exclusion
 from .drawing import MODEL_LABELS
 from .metrics import Estimate
-from .modelfile import LOGISTIC_MODELS, RAD_SCORE, LogisticModel, Model, Predictor, Signature
+from .modelfile import LOGISTIC_MODELS, LogisticModel, Model, Predictor, Signature
 from .regions import region_label
 from .report_numbers import (
     DASH,
@@ -31,6 +31,7 @@ from .report_numbers import (
     span,
     without_places,
 )
+from .tables import feature_name
 
 SPLIT_LABELS = {"train": "Training", "internal_test": "Internal test", "prospective_test": "Prospective test"}
 STATUS_LABELS = ("HER2-negative", "HER2-positive")
@@ -72,11 +73,6 @@ class Table:
     notes: tuple[str, ...] = ()
     records: tuple[Mapping[str, object], ...] = ()
     wide: bool = False
-
-
-def feature_label(column: str) -> str:
-    """Name of a feature as pyradiomics gives it, without image and region."""
-    return column.split("__")[-1]
 
 
 def raw(estimate: Any, name: str = "") -> dict[str, object]:
@@ -230,7 +226,7 @@ def signature_table(region: str, stem: str, signature: Signature) -> Table:
     rows, records = [], []
     for i in order:
         mean, scale, coefficient = signature.means[i], signature.scales[i], signature.coefficients[i]
-        name = feature_label(signature.features[i])
+        name = feature_name(signature.features[i])
         rows.append(_row(name, [number(coefficient, 3), significant(mean, 4), significant(scale, 4)]))
         record = {"feature": signature.features[i], "coefficient": coefficient, "mean": mean, "sd": scale}
         records.append(record)
@@ -433,12 +429,6 @@ def unique_stems(texts: Iterable[str]) -> dict[str, str]:
 def within(label: str) -> str:
     """A label as it stands inside a sentence: ``Internal test`` becomes ``internal test``."""
     return label[:1].lower() + label[1:]
-
-
-def used_regions(model: Model) -> list[str]:
-    """Regions whose Rad-score enters the nomogram or the radiomics model."""
-    names = {p.name for m in (model.nomogram, model.radiomics) for p in m.predictors if p.source == RAD_SCORE}
-    return [region for region in model.signatures if region in names]
 
 
 def removed_sentence(count: int) -> str:

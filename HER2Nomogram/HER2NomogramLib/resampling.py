@@ -32,6 +32,9 @@ Progress = Callable[[int, int], None]
 class Optimism:
     """One figure of one model by the bootstrap.
 
+    What is a mean over the replicates is their median for the calibration slope: where a replicate's log odds hardly
+    differ its slope can be a hundred, and one such decides a mean.
+
     Attributes
     ----------
     apparent : float
@@ -82,9 +85,12 @@ class NestedValidation:
     repeats, folds : int
     auc : dict of str to Estimate
         By model: mean over the folds and repeats, with the interval of LeDell et al. (Electron J Stat 2015;9:1583) from
-        the influence of every case within its fold; the variance is the mean over the repeats.
+        the placements of every case within its fold; the variance is the mean over the repeats. It takes the
+        models of the folds as given: where signatures are selected from many features, another training set would have
+        given others, and the interval is too narrow.
     slope, brier : dict of str to Estimate
-        Of the predictions for held-out cases, mean over the repeats.
+        Of the predictions for held-out cases, mean over the repeats. No slope where no model of a fold tells its cases
+        apart.
     repeat_auc : dict of str to np.ndarray, shape (repeats,)
     y : np.ndarray, shape (n_cases,)
     probabilities : dict of str to np.ndarray, shape (n_cases,)
@@ -275,7 +281,7 @@ def _bootstrap(
         figures = {
             name: {
                 figure: _optimism(
-                    _figure(figure, y, apparent[name]), [r.figures[method][name][figure] for r in replicates]
+                    figure, _figure(figure, y, apparent[name]), [r.figures[method][name][figure] for r in replicates]
                 )
                 for figure in FIGURES
             }
@@ -287,11 +293,16 @@ def _bootstrap(
     return found
 
 
-def _optimism(apparent: float, figures: Sequence[tuple[float, float, float]]) -> Optimism:
-    there, here, left = (_mean(column) for column in np.array(figures).T)
-    differences = np.array(figures)[:, 0] - np.array(figures)[:, 1]
-    optimism = _mean(differences) if not math.isnan(there + here) else math.nan
-    return Optimism(apparent, optimism, apparent - optimism, left)
+def _optimism(name: str, apparent: float, figures: Sequence[tuple[float, float, float]]) -> Optimism:
+    there, here, left = np.array(figures).T
+    average = np.median if name == "slope" else np.mean
+    optimism = math.nan if math.isnan(apparent) else _average(there - here, average)
+    return Optimism(apparent, optimism, apparent - optimism, _average(left, average))
+
+
+def _average(values: np.ndarray, average: Callable) -> float:
+    known = values[~np.isnan(values)]
+    return float(average(known)) if len(known) else math.nan
 
 
 def _mean(values: np.ndarray) -> float:
@@ -320,7 +331,12 @@ def _nested_figures(repeats: Sequence[Sequence[_Fold]], y: np.ndarray, n_folds: 
         per_repeat = [_fold_auc(members, y, method, name) for members in repeats]
         aucs[name] = np.array([area for area, _ in per_repeat])
         areas[name] = _logit_interval(_mean(aucs[name]), _mean(np.array([variance for _, variance in per_repeat])))
-        per_slope = np.array([_slope(y, row) for row in log_odds])
+        per_slope = np.array(
+            [
+                _slope(y, row) if _tells_apart(members, method, name) else (math.nan, math.nan)
+                for members, row in zip(repeats, log_odds)
+            ]
+        )
         slopes[name] = _wald(_mean(per_slope[:, 0]), _mean(per_slope[:, 1]))
         loss = ((expit(log_odds) - y) ** 2).mean(axis=0)
         briers[name] = _wald(float(loss.mean()), float(loss.var(ddof=1) / len(y)))
@@ -329,28 +345,40 @@ def _nested_figures(repeats: Sequence[Sequence[_Fold]], y: np.ndarray, n_folds: 
 
 
 def _fold_auc(folds: Sequence[_Fold], y: np.ndarray, method: str, name: str) -> tuple[float, float]:
-    """Mean AUC over the folds of one repeat, and its variance from the influence of every case.
+    """Mean AUC over the folds of one repeat, and its variance from the placements of the cases.
 
     Within folds, because scores of different models do not compare: pooled over folds, a model without any signal
-    comes out below one half.
+    comes out below one half. A fold has few cases of the rarer class, and its own mean fits them too well: the variance
+    of the placements is pooled over the folds and counts one degree of freedom less for each.
     """
-    areas, influences = [], []
+    areas, sizes, deviations = [], [], ([], [])
     for fold in folds:
         truth, score = y[fold.test], fold.log_odds[method][name]
         positive, negative = score[truth == 1], score[truth == 0]
         if not len(positive) or not len(negative):
             continue
         above = np.sign(positive[:, np.newaxis] - negative) / 2 + 0.5
-        area = above.mean()
-        areas.append(area)
-        influences += [
-            (above.mean(axis=1) - area) / truth.mean(),
-            (above.mean(axis=0) - area) / (1 - truth.mean()),
-        ]
+        areas.append(above.mean())
+        sizes.append(above.shape)
+        for of_class, axis in zip(deviations, (1, 0)):
+            of_class.append(above.mean(axis=axis) - above.mean())
     if not areas:
         return math.nan, math.nan
-    influence = np.concatenate(influences)
-    return float(np.mean(areas)), float((influence**2).mean() / len(influence))
+    variance = 0.0
+    for of_class, counts in zip(deviations, np.array(sizes).T):
+        freedom = counts.sum() - len(areas)
+        spread = (np.concatenate(of_class) ** 2).sum() / freedom if freedom else math.nan
+        variance += spread * (1 / counts).sum() / len(areas) ** 2
+    return float(np.mean(areas)), float(variance)
+
+
+def _tells_apart(folds: Sequence[_Fold], method: str, name: str) -> bool:
+    """Whether the model of any fold scores its cases differently.
+
+    Models without predictors are the prevalence of their own cases, which is the lower the more events their fold has:
+    over the folds that looks like a slope of minus four, and says nothing.
+    """
+    return any(np.ptp(fold.log_odds[method][name]) > 1e-9 for fold in folds)
 
 
 def _logit_interval(value: float, variance: float) -> Estimate:

@@ -38,6 +38,10 @@ class SampleSize:
 def minimum_sample_size(coefficients: int, prevalence: float, r2_cox_snell: float | None = None) -> SampleSize:
     """Minimum sample size for developing a logistic model (Riley et al., BMJ 2020;368:m441).
 
+    Three of their four criteria, which are those of the authors' software pmsampsize. The fourth, for the mean error of
+    the probabilities, asks for fewer cases than these wherever R squared is the default and there are up to 30
+    coefficients.
+
     Parameters
     ----------
     coefficients : int

@@ -54,6 +54,12 @@ class FeatureTable:
         return {name: float(value) for name, value in zip(self.columns, values) if not math.isnan(value)}
 
 
+def feature_name(column: str) -> str:
+    """Name of a feature without the image and the region that it is of; that of other software as it is."""
+    parts = column.split("__", 2)
+    return parts[2] if len(parts) == 3 else column
+
+
 def write_rows(path: str | Path, rows: Sequence[Mapping[str, object]]) -> None:
     """Write rows as CSV, whole or not at all; columns in the order in which they first appear."""
     columns = list(dict.fromkeys(name for row in rows for name in row))

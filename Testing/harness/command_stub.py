@@ -1,8 +1,9 @@
 """Stand-in for ``her2nomogram train`` and ``validate``: does in an instant, or for ever, what a run can do.
 
-    python command_stub.py finish|some|fail|crash|nothing|hang train CASES.csv --out=MODEL.json --report=HTML ...
+    python command_stub.py BEHAVIOR train CASES.csv --out=MODEL.json --report=HTML ...
 
-Results are empty files, and the arguments are written beside the report.
+with the behavior finish, some, fail, crash, nothing, no-model, unvalidated or hang. Results are empty files, and the
+arguments are written beside the report.
 """
 
 from __future__ import annotations
@@ -30,17 +31,20 @@ def main(behavior: str, arguments: list[str]) -> int:
         worker = subprocess.Popen(SLEEP)  # as joblib's workers, which have to be ended too
         report.with_suffix(".worker").write_text(str(worker.pid))
         time.sleep(600)
-    if behavior in ("finish", "some"):
-        for name in ("out", "report"):
-            if name in options:
-                Path(options[name]).write_text("written")
+    written = {"finish": ("out", "report"), "no-model": ("report",)}
+    written |= dict.fromkeys(("some", "unvalidated"), written["finish"])
+    for name in written.get(behavior, ()):
+        if name in options:
+            Path(options[name]).write_text("written")
     said = {
         "some": "tqdm 100%\nCase 'b' failed: 'b.png' is not there.\nCase 'c' failed: the mask is empty.",
         "fail": "her2nomogram: 'cases.csv' has no column 'her2': add the outcome.",
+        "no-model": "her2nomogram: There is nothing to make a nomogram of (why). No model is written.",
+        "unvalidated": "her2nomogram: no internal validation; the model is kept.",
         "crash": "Traceback (most recent call last):\n  File ...\nValueError: inside",
     }
     print(said.get(behavior, ""), file=sys.stderr)
-    return {"some": 1, "fail": 2, "crash": 1}.get(behavior, 0)
+    return {"some": 1, "no-model": 1, "unvalidated": 1, "fail": 2, "crash": 1}.get(behavior, 0)
 
 
 if __name__ == "__main__":
