@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import refusal_by
 
-from HER2NomogramLib.cases import SPLITS, CaseImage, her2_status, read_cases
+from HER2NomogramLib.cases import SPLITS, Case, CaseImage, her2_status, ihc_remark, read_cases
 
 
 @pytest.fixture
@@ -266,3 +266,12 @@ def test_status_in_the_table(table):
     assert [case.her2 for case in cases] == [1, None, 0]
     # The outcome's own columns stay readable for those who describe the cohort.
     assert cases[0].clinical == {"her2_ihc": "2+", "her2_ish": "Positive"}
+
+
+def test_a_population_other_than_ihc_2_is_said():
+    def with_scores(*scores):
+        return [Case(str(i), str(i), "train", her2=0, clinical={"her2_ihc": s}) for i, s in enumerate(scores)]
+
+    assert ihc_remark(with_scores("2+", "2", " 2.0")) == ""
+    remark = ihc_remark([*with_scores("2+", "3+", "0", "", "1.0"), Case("x", "x", "train", her2=1)])
+    assert remark.startswith("6 cases are used; 3 of them are IHC 0, 1+ or 3+ and of 2 the IHC score is not given")

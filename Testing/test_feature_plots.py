@@ -10,8 +10,8 @@ pytest.importorskip("matplotlib")
 
 from matplotlib.colors import to_rgba
 
-from HER2NomogramLib.drawing import NEGATIVE, POSITIVE
-from HER2NomogramLib.feature_plots import cv_figure, selection_figure, signature_figure
+from HER2NomogramLib.drawing import NEGATIVE, POSITIVE, TICK_SIZE, Page
+from HER2NomogramLib.feature_plots import _broken, cv_figure, selection_figure, signature_figure
 
 LONG = "Überlange_Größe_$x$_aus_anderer_Software_mit_Einheit_mm_und_Zusatz_der_nie_enden_will_und_noch_weiter_geht"
 NAMES = [name for name, _ in FEATURES]
@@ -167,3 +167,12 @@ def test_cv_figure_refuses_what_does_not_belong_together():
         cv_figure(PENALTIES, DEVIANCE[1:], ERROR, PENALTIES[0])
     with pytest.raises(ValueError, match="0 penalties"):
         cv_figure([], [], [], 1.0)
+
+
+def test_long_names_break_between_their_words():
+    page = Page(3.0)
+    lines = _broken(page, "wavelet-HL_glszm_SmallAreaLowGrayLevelEmphasis", 1.5)
+    assert 1 < len(lines) <= 3 and "".join(lines) == "wavelet-HL_glszm_SmallAreaLowGrayLevelEmphasis"
+    assert all(page.text_width(line, TICK_SIZE) <= 1.5 for line in lines)
+    assert all(line[0].isupper() or before[-1] == "_" for before, line in zip(lines, lines[1:]))
+    assert _broken(page, "short", 1.5) == ["short"]

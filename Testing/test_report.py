@@ -22,6 +22,7 @@ from HER2NomogramLib.metrics import Estimate
 from HER2NomogramLib.prediction import predict_row
 from HER2NomogramLib.regions import region_label
 from HER2NomogramLib.report import files_directory, write_development_report, write_validation_report
+from HER2NomogramLib.report_facts import slope_sentence
 from HER2NomogramLib.report_numbers import (
     interval,
     listed,
@@ -36,6 +37,7 @@ from HER2NomogramLib.report_numbers import (
     without_places,
 )
 from HER2NomogramLib.report_pictures import inline_svg
+from HER2NomogramLib.report_summary import Measured, _against_radiomics
 from HER2NomogramLib.report_tables import coefficients_of, formula, unique_stems
 from HER2NomogramLib.tables import FeatureTable
 from HER2NomogramLib.training import TrainingOptions, train
@@ -220,12 +222,12 @@ def test_headline_is_the_nested_figure_and_the_apparent_one_is_last(development)
     result = results.developed()
     nested = result.internal.nested["cross-fitted"]
     summary = development.section("summary")
-    assert f"AUC of about {interval(nested.auc['nomogram'])}, by nested cross-validation" in summary
+    assert f"estimated to reach an AUC of {interval(nested.auc['nomogram'])}, by nested cross-validation" in summary
     order = [
         "Nested cross-validation",
-        "Bootstrap, corrected",
         "Internal test",
         "Prospective test",
+        "Bootstrap, corrected",
         "Training, cross-fitted",
     ]
     table = summary[summary.index("Table 1.") :]
@@ -237,6 +239,55 @@ def test_headline_is_the_nested_figure_and_the_apparent_one_is_last(development)
     apparent = np.mean([(a > b) + 0.5 * (a == b) for a in log_odds[y == 1] for b in log_odds[y == 0]])
     assert f"the final model shows {apparent:.2f}" in summary
     assert apparent > nested.auc["nomogram"].value
+
+
+def test_out_of_bag_and_the_radiomics_model_are_in_the_summary(development):
+    result, summary = results.developed(), development.section("summary")
+    out_of_bag = result.internal.bootstrap["cross-fitted"].figures["nomogram"]["auc"].out_of_bag
+    assert f"out of bag the nomogram's AUC is {out_of_bag:.2f}" in summary
+    areas = result.internal.nested["cross-fitted"].auc
+    alone, together = (f"{areas[name].value:.2f}" for name in ("radiomics", "nomogram"))
+    assert f"the radiomics model alone reaches an AUC of {alone}, the nomogram {together}: the clinical" in summary
+
+
+@pytest.mark.parametrize(
+    ("radiomics", "nomogram", "verdict"),
+    [(0.9, 0.9, "add nothing here"), (0.9, 0.85, "add nothing"), (0.9, 0.91, "add little"), (0.7, 0.75, "add 0.05")],
+)
+def test_what_the_clinical_factors_add(radiomics, nomogram, verdict):
+    auc = {"radiomics": Estimate(radiomics), "nomogram": Estimate(nomogram)}
+    lines = [Measured("nested", "Nested cross-validation", "", 80, 20, auc)]
+    assert f"the clinical factors {verdict}" in _against_radiomics(results.developed().model, lines)
+    assert not _against_radiomics(results.developed().model, [dataclasses.replace(lines[0], how="bootstrap")])
+
+
+@pytest.mark.parametrize(
+    ("slope", "words"),
+    [
+        (Estimate(0.5, 0.2, 0.8), "so the probabilities are too extreme"),
+        (Estimate(1.6, 1.2, 2.0), "so the probabilities are not extreme enough"),
+        (Estimate(0.95, 0.5, 1.4), "no sign that the probabilities are too extreme or too timid"),
+        (Estimate(1.0, -0.5, 2.5), "too uncertain to say"),
+        (Estimate(0.6, 0.1, 1.1), "tend to be too extreme, though the interval includes the perfect 1"),
+        (Estimate(0.6), "tend to be too extreme."),
+    ],
+)
+def test_slope_in_words(slope, words):
+    assert words in slope_sentence(slope)
+
+
+def test_features_are_those_of_the_regions_in_question(development):
+    result = results.developed()
+    features = sum(len(columns) for region, columns in result.dataset.blocks if region in result.pipeline.regions)
+    assert f"the signatures selected among {features} features of the regions in question" in development.text
+    assert re.search(rf"Candidate features of the regions in question, .*? {features} ", development.text)
+
+
+def test_options_say_what_was_used(development):
+    text = development.section("settings")
+    for words in ("seed 0", "bootstrap resamples 6", "repeats of the nested cross-validation 2", "ring widths (mm) 5"):
+        assert words in text
+    assert "random state" not in text and "nomogram regions not given" not in text
 
 
 def test_figures_on_the_page_are_those_of_the_result(written, development):

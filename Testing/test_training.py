@@ -712,7 +712,8 @@ def validated(quick_result):
 
 def test_internal_validation_is_recorded_in_the_model(quick_result, validated, tmp_path):
     assert (validated.internal.bootstrap[CROSS_FITTED].done, validated.internal.nested[CROSS_FITTED].repeats) == (4, 1)
-    assert validated.messages == quick_result.messages
+    *messages, rough = validated.messages
+    assert tuple(messages) == quick_result.messages and "its figures are rough" in rough
     recorded = validated.model.training["internal_validation"]
     nested = validated.internal.nested[CROSS_FITTED].auc["nomogram"]
     assert recorded["nested_cross_validation"]["auc"]["nomogram"] == dataclasses.asdict(nested)

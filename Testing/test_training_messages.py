@@ -9,8 +9,9 @@ import pytest
 from test_training import QUICK, make_cohort, replace_cases, said
 
 from HER2NomogramLib.resampling import InternalValidation
+from HER2NomogramLib.samplesize import SampleSize
 from HER2NomogramLib.training import TrainingOptions, train
-from HER2NomogramLib.training_messages import about_resampling
+from HER2NomogramLib.training_messages import _about_minimum, about_resampling
 
 
 def internal(replicates, repeats, interrupted=False) -> InternalValidation:
@@ -44,7 +45,34 @@ def internal(replicates, repeats, interrupted=False) -> InternalValidation:
 )
 def test_what_of_the_resampling_is_finished(finished, wanted, words):
     messages = about_resampling(internal(*finished), "published", *wanted)
+    messages = [message for message in messages if "rough" not in message]
     assert messages == ([f"Of the internal validation {words}"] if words else [])
+
+
+@pytest.mark.parametrize(
+    ("finished", "words"),
+    [
+        ((50, 5), ""),
+        ((0, 0), ""),
+        ((49, 5), "49 resamples of the bootstrap"),
+        ((200, 4), "4 repeats of the nested cross-validation"),
+        ((6, 1), "6 resamples of the bootstrap and 1 repeat of the nested cross-validation"),
+    ],
+)
+def test_few_resamples_are_said_to_be_rough(finished, words):
+    messages = about_resampling(internal(*finished), "published", *finished)
+    assert len(messages) == bool(words)
+    assert all(f"rests on {words}: its figures are rough" in message for message in messages)
+
+
+def test_minimum_names_the_criterion_that_asks_for_most():
+    overall = _about_minimum(84, SampleSize(181, 90, 342, 342, 100))
+    assert overall.startswith("84 training cases; 342 would be the minimum, to know the overall share of HER2-positive")
+    assert "; 181 for the coefficients' shrinkage." in overall and "R squared" not in overall
+    shrinkage = _about_minimum(84, SampleSize(500, 90, 342, 500, 100))
+    assert "500 would be the minimum, for coefficients that need at most a tenth of shrinkage" in shrinkage
+    assert shrinkage.count("shrinkage") == 1
+    assert "an R squared that is at most 0.05 too good" in _about_minimum(84, SampleSize(90, 400, 342, 400, 100))
 
 
 def test_predictors_that_say_the_same_are_said():

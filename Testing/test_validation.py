@@ -161,7 +161,8 @@ def cohort(n=80, split="prospective_test"):
         case_id = f"c{index}"
         predictions[case_id] = predict_row(model, row, clinical)
         probability = predictions[case_id].probability
-        cases.append(Case(case_id, case_id, split, her2=int(rng.random() < expit(1.5 * logit(probability) - 1))))
+        her2 = int(rng.random() < expit(1.5 * logit(probability) - 1))
+        cases.append(Case(case_id, case_id, split, her2=her2, clinical={"her2_ihc": "2+"}))
     return model, cases, predictions
 
 

@@ -25,6 +25,7 @@ from .prediction import (
     Prediction,
     case_regions,
     check_extraction,
+    check_factors,
     check_image,
     fill_diameter,
     image_warnings,
@@ -36,7 +37,7 @@ from .segmentation import read_segment, read_segments
 from .tables import FeatureTable, write_features, write_rows
 
 Progress = Callable[[int, int], None]
-_PACKAGES = ("numpy", "SimpleITK", "pyradiomics", "PyWavelets", "scikit-learn")
+_PACKAGES = ("numpy", "scipy", "SimpleITK", "pyradiomics", "PyWavelets", "scikit-learn", "numba")
 
 
 @dataclass
@@ -143,13 +144,17 @@ def predict_cases(
     Raises
     ------
     InputError
-        Where the features were extracted with other settings than the model's, or the model is not for images.
+        Where the features were extracted with other settings than the model's, the model is not for images, or the
+        case table has no column of a clinical factor, or no case in common with the features.
     """
     check_writable(out)
     if features is None:
         check_extraction(model)
     elif model.extraction is not None:
         _check_settings(model, facts or {})
+    if features is not None:
+        features.check_cases([case.case_id for case in cases])
+    check_factors(model, cases, measured=features is None or diameter_column() in features.columns)
 
     def write(path: Path) -> None:
         write_rows(path, [prediction_row(case_id, prediction) for case_id, prediction in result.done.items()])

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 
 from .errors import InputError
@@ -13,7 +16,10 @@ SPLITS = ("train", "internal_test", "prospective_test")
 _OWN_COLUMNS = ("case_id", "patient_id", "split", "segment", "exclude_segments", "pixel_spacing_mm")
 _POSITIVE = {"1", "1.0", "positive", "pos", "+"}
 _NEGATIVE = {"0", "0.0", "negative", "neg", "-"}
-_IHC = {"0", "1+", "2+", "3+"}
+EQUIVOCAL = "2+"
+# Names that agree by this share are probably two spellings of one.
+_SIMILAR = 0.8
+_IHC = {"0", "1+", EQUIVOCAL, "3+"}
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,8 @@ class Case:
         1 positive, 0 negative, None where it is unknown or equivocal.
     clinical : dict of str to str
         All other columns as they were written.
+    split_given : bool
+        Whether the split was written in the table; a blank one is ``train``.
     """
 
     case_id: str
@@ -52,6 +60,7 @@ class Case:
     pixel_spacing_mm: float | None = None
     her2: int | None = None
     clinical: dict[str, str] = field(default_factory=dict)
+    split_given: bool = True
 
 
 def read_cases(path: str | Path) -> list[Case]:
@@ -114,8 +123,7 @@ def her2_status(her2: str, ihc: str = "", ish: str = "") -> int | None:
         raise InputError(f"her2 is '{her2}': give 1 (positive), 0 (negative) or nothing.")
     if ish and ish not in _POSITIVE | _NEGATIVE:
         raise InputError(f"her2_ish is '{ish}': give positive, negative or nothing.")
-    # Spreadsheets make numbers of scores, and floats of whole numbers where a cell in the column is blank.
-    score = {"0+": "0", "1": "1+", "2": "2+", "3": "3+"}.get(ihc.removesuffix(".0"), ihc.removesuffix(".0"))
+    score = _ihc_score(ihc)
     if score and score not in _IHC:
         raise InputError(f"her2_ihc is '{ihc}': give 0, 1+, 2+, 3+ or nothing.")
     derived = {"3+": 1, "0": 0, "1+": 0}.get(score)
@@ -128,12 +136,79 @@ def her2_status(her2: str, ihc: str = "", ish: str = "") -> int | None:
     return int(her2 in _POSITIVE)
 
 
+def ihc_remark(cases: Sequence[Case]) -> str:
+    """What to say where not all cases are IHC 2+, the only ones for which ISH is asked; else empty.
+
+    Figures on other cases are those of another population: their HER2 status was never in doubt.
+    """
+    scores = [_ihc_score(case.clinical.get("her2_ihc", "").strip().lower()) for case in cases]
+    unknown, certain = scores.count(""), sum(score not in ("", EQUIVOCAL) for score in scores)
+    found = [f"{certain} of them are IHC 0, 1+ or 3+"] if certain else []
+    found += [f"of {unknown} the IHC score is not given (her2_ihc)"] if unknown else []
+    if not found:
+        return ""
+    return (
+        f"{len(cases)} cases are used; {' and '.join(found)}. The question is about IHC 2+, for which alone ISH is "
+        "asked: on other cases AUC, net benefit and tests avoided are those of another population."
+    )
+
+
+def check_outcomes(cases: Sequence[Case]) -> None:
+    """Refuse cases of which none has an outcome: nothing can be learned from them or measured on them.
+
+    Raises
+    ------
+    InputError
+    """
+    if any(case.her2 is not None for case in cases):
+        return
+    columns = list(dict.fromkeys(column for case in cases for column in case.clinical))
+    if "her2" in columns or {"her2_ihc", "her2_ish"} <= {*columns}:
+        raise InputError(
+            "No case has a known HER2 status: fill in the column her2, or her2_ihc and, for IHC 2+, her2_ish of the "
+            "case table."
+        )
+    # IHC alone tells the status of 0, 1+ and 3+.
+    if "her2_ihc" in columns:
+        raise InputError("No case has a known HER2 status: IHC 2+ needs the column her2_ish in the case table.")
+    raise InputError(
+        f"The case table has no column her2, or her2_ihc and her2_ish{similar_column('her2', columns)}: add the outcome."
+    )
+
+
+def similar_column(name: str, columns: Iterable[str]) -> str:
+    """Question whether a column of nearly the same name is meant, to be put into a message; empty where none is."""
+
+    def bare(text: str) -> str:
+        return "".join(character for character in text.lower() if character.isalnum())
+
+    words = {column: re.split(r"[^a-z0-9]+", column.lower()) for column in columns}
+    same = [column for column in words if bare(column) == bare(name)]
+    within = [column for column, of_column in words.items() if name in of_column]
+    found = [*same, *within, *get_close_matches(name, list(words), 1, _SIMILAR)]
+    return f" (is '{found[0]}' meant?)" if found else ""
+
+
+def _ihc_score(ihc: str) -> str:
+    """IHC score as it is written in reports, empty where it is unknown."""
+    # Spreadsheets make numbers of scores, and floats of whole numbers where a cell in the column is blank.
+    text = ihc.removesuffix(".0")
+    return {"0+": "0", "1": "1+", "2": "2+", "3": "3+"}.get(text, text)
+
+
 def _check_columns(columns: list[str], path: Path) -> None:
+    if not any(columns):
+        raise InputError(
+            f"Case table '{path}' has no column 'case_id', its first line is empty: write the names of the columns there."
+        )
     if "case_id" not in columns:
         # Excel separates by semicolons where the comma is the decimal sign; a pasted table has tabs.
         if len(columns) == 1 and any(sign in columns[0] for sign in ";\t"):
             raise InputError(f"Case table '{path}' has no commas between its columns: save it as CSV with commas.")
-        raise InputError(f"Case table '{path}' has no column 'case_id': name the column that identifies the lesions.")
+        similar = similar_column("case_id", columns)
+        raise InputError(
+            f"Case table '{path}' has no column 'case_id'{similar}: name the column that identifies the lesions so."
+        )
     repeated = [name for name, count in Counter(filter(None, columns)).items() if count > 1]
     if repeated:
         raise InputError(f"Case table '{path}' has the column '{repeated[0]}' twice: rename or remove one of them.")
@@ -176,11 +251,13 @@ def _case_from(row: dict[str, str], path: Path, line: int) -> Case:
         exclude_segments=tuple(s.strip() for s in row.get("exclude_segments", "").split(";") if s.strip()),
         pixel_spacing_mm=_spacing(row.get("pixel_spacing_mm", ""), where),
         her2=her2,
-        clinical={name: value for name, value in row.items() if not _is_own(name)},
+        clinical={name: value for name, value in row.items() if not is_own(name)},
+        split_given=bool(row.get("split")),
     )
 
 
-def _is_own(name: str) -> bool:
+def is_own(name: str) -> bool:
+    """Whether a column of the case table says where a case comes from and lies, not what the patient has."""
     return name in _OWN_COLUMNS or name.split("_")[0] in ("image", "segmentation")
 
 
@@ -203,4 +280,5 @@ def _spacing(text: str, where: str) -> float | None:
     try:
         return float(text)
     except ValueError:
-        raise InputError(f"{where}: pixel_spacing_mm '{text}' is not a number: give mm per pixel.") from None
+        point = " with a decimal point" if "," in text else ""
+        raise InputError(f"{where}: pixel_spacing_mm '{text}' is not a number: give mm per pixel{point}.") from None

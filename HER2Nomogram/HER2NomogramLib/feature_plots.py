@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
@@ -206,7 +207,7 @@ class _NamedRows:
         self.places: list[float] = []
         spacing = line_height(TICK_SIZE)
         for name in names:
-            lines = page.wrap(name, room, TICK_SIZE, most=3)
+            lines = _broken(page, name, room)
             for index, line in enumerate(lines):
                 page.text(MARGIN + room, top + (index + 0.5) * spacing, line, TICK_SIZE, ha="right")
             self.places.append(top + spacing * len(lines) / 2)
@@ -220,6 +221,20 @@ class _NamedRows:
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
         return axes
+
+
+def _broken(page: Page, name: str, room: float) -> list[str]:
+    """The name of a feature in up to three lines, broken between its words rather than within one."""
+    lines = [""]
+    for word in re.findall(r"[^_\s]+[_\s]*|[_\s]+", name):
+        for part in [word] if page.text_width(word, TICK_SIZE) <= room else re.findall(r"[A-Z]*[^A-Z]+|[A-Z]+", word):
+            if lines[-1] and page.text_width((lines[-1] + part).rstrip(), TICK_SIZE) > room:
+                lines.append("")
+            lines[-1] += part
+    lines = [line.rstrip() for line in lines]
+    if len(lines) > 3 or any(page.text_width(line, TICK_SIZE) > room for line in lines):
+        return page.wrap(name, room, TICK_SIZE, most=3)
+    return lines
 
 
 def _deviance_points(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 
-from .cases import is_blank
+from .cases import Case, is_blank, similar_column
 from .errors import InputError
 from .features import ExtractionSettings, feature_row
 from .mammogram import Mammogram
@@ -227,6 +227,32 @@ def fill_diameter(
         return dict(clinical), ()
     warning = f"Tumor diameter {diameter:.1f} mm was measured from the segment, not given."
     return {**clinical, TUMOR_DIAMETER: diameter}, (warning,)
+
+
+def check_factors(model: Model, cases: Sequence[Case], measured: bool) -> None:
+    """Refuse a case table without a column for a clinical factor of the model, such as one under another name.
+
+    Parameters
+    ----------
+    model : Model
+    cases : sequence of Case
+    measured : bool
+        Whether the tumor diameter can be measured instead.
+
+    Raises
+    ------
+    InputError
+    """
+    columns = dict.fromkeys(column for case in cases for column in case.clinical)
+    used = [p.name for p in model.clinical_predictors if not (measured and p.name == TUMOR_DIAMETER)]
+    for name in used if cases else ():
+        if name not in columns:
+            similar = similar_column(name, [column for column in columns if column not in used])
+            what = "rename it" if similar else "add it"
+            raise InputError(
+                f"The case table has no column '{name}', which model '{model.name}' uses{similar}: {what}, or add a "
+                "blank column to have it filled."
+            )
 
 
 def check_extraction(model: Model) -> None:

@@ -14,6 +14,7 @@ from .modelfile import LOGISTIC_MODELS, Model
 from .pipeline import CROSS_FITTED, PUBLISHED
 from .report_facts import (
     candidate_coefficients,
+    candidate_features,
     development_facts,
     evaluation_facts,
 )
@@ -189,7 +190,7 @@ def development_content(result: Any, facts: Mapping[str, Any] | None = None) -> 
     splits = _tests_first(result.performance, result.options.method)
     _add_cases(content, dataset, result.performance, names, _images(dataset, facts))
     content.add("outcome", outcome_table(dataset))
-    content.add("sample_size", sample_size_table(dataset, candidate_coefficients(result), model))
+    content.add("sample_size", _sample_size(result))
     unused = regions_left_out(result.pipeline, result.options.method)
     _add_signatures(content, model, {r: len(c) for r, c in dataset.blocks}, unused)
     for region in model.used_regions:
@@ -202,7 +203,7 @@ def development_content(result: Any, facts: Mapping[str, Any] | None = None) -> 
     _add_performance(content, splits, model.notice)
     content.add("methods", methods_table(method_lines(result), _METHOD_LABELS))
     content.texts["methods_sentence"] = method_sentence(result)
-    _add_settings(content, model)
+    _add_settings(content, model, result.pipeline.regions)
     lines = measured_development(result, splits)
     content.add("headline", headline_table(lines))
     content.headline = development_headline(lines) if not result.no_model else no_model_headline(lines)
@@ -260,6 +261,10 @@ def _add_cases(content: Content, dataset: Any, performance: Mapping[str, Any], n
     content.add("flow", flow_picture(dataset.n_given, counts, flow, content.notice))
     content.add("exclusions", exclusion_table(dataset.excluded, names, SPLIT_LABELS))
     content.add("cohort", cohort_table(dataset, images))
+
+
+def _sample_size(result: Any) -> Table:
+    return sample_size_table(result.dataset, candidate_coefficients(result), candidate_features(result), result.model)
 
 
 def _images(dataset: Any, facts: Mapping[str, Any] | None) -> list[Mapping[str, Any]] | None:
@@ -354,12 +359,25 @@ def _add_recalibration(content: Content, recalibrated: Any, labels: Mapping[str,
     ]
 
 
-def _add_settings(content: Content, model: Model) -> None:
-    options = {key.replace("_", " "): value for key, value in (model.training.get("options") or {}).items()}
+def _add_settings(content: Content, model: Model, regions: Sequence[str] = ()) -> None:
+    """Options, extraction and software; ``regions`` are the candidates of the nomogram where these are known."""
+    recorded = dict(model.training.get("options") or {})
+    if recorded and not recorded.get("nomogram_regions"):
+        recorded["nomogram_regions"] = list(regions or model.used_regions)
+    names = {"random_state": "seed"}
+    options = {names.get(key, key.replace("_", " ")): value for key, value in recorded.items()}
+    internal = model.training.get("internal_validation") or {}
+    for key, count, name in (
+        ("bootstrap", "replicates", "bootstrap resamples"),
+        ("nested_cross_validation", "repeats", "repeats of the nested cross-validation"),
+    ):
+        if internal.get(key):
+            options[name] = internal[key].get(count)
+    extraction = dict(model.extraction or {})
+    if extraction and model.margins_mm:
+        extraction = {"ring widths (mm)": list(model.margins_mm), **extraction}
     content.add("options", settings_table("training_options", "Options of the training", options, "not given"))
-    content.add(
-        "extraction", settings_table("extraction_settings", "Feature extraction", model.extraction or {}, "all")
-    )
+    content.add("extraction", settings_table("extraction_settings", "Feature extraction", extraction, "all"))
     content.add("software", settings_table("software", "Software that made the model", model.software, DASH))
 
 

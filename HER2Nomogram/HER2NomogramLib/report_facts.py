@@ -14,7 +14,7 @@ from . import __version__
 from .cases import SPLITS
 from .modelfile import CLINICAL, Model
 from .regions import region_label
-from .report_numbers import counted, interval, listed, measured, p_phrase, share, significant, span
+from .report_numbers import counted, interval, listed, measured, p_phrase, share, significant, span, times
 from .report_tables import (
     SPLIT_LABELS,
     exclusion_counts,
@@ -41,16 +41,19 @@ _CUTOFF = (
 )
 _OTHER_SOFTWARE = "The features come from other software, of whose settings nothing is known here."
 _SELECTIONS = {
-    "none": "Predictors were named beforehand and none was chosen on these data.",
+    "none": "No predictor was chosen by the software: all that were named are in.",
     "univariate": (
         "Predictors with p < 0.10 alone (likelihood-ratio test) entered the multivariable model, which was then "
-        "reduced step by step until every p was below 0.05; resamples repeat this choice."
+        "reduced step by step until every p was below 0.05; resamples repeat this choice. Screening by "
+        "p-values is offered to reproduce published work; PROBAST rates it at high risk of bias."
     ),
     "aic": (
         "Predictors were left out one by one while that lowered Akaike's information criterion; resamples repeat this "
         "choice."
     ),
 }
+# An interval of a calibration slope that is wider says nothing; a slope between these is as good as 1.
+_UNCERTAIN_SLOPE, _GOOD_SLOPE = 2.0, (0.8, 1.25)
 _RULES = {
     "min": "the smallest cross-validated deviance",
     "1se": "the largest penalty within one standard error of the smallest cross-validated deviance",
@@ -87,13 +90,14 @@ def development_facts(result: Any, names: Sequence[str]) -> dict[str, str]:
     what = "Development and internal validation" if resampled else "Development"
     facts["title"] = f"{what} of a radiomics nomogram for HER2 status"
     facts["candidates"] = (
-        f"Candidates: Rad-scores of {listed(map(region_label, _candidate_regions(result)))}; clinical factors "
+        f"Candidates: Rad-scores of {listed(map(region_label, _candidate_regions(result)))}; clinical factors: "
         f"{listed(f.label or f.name for f in dataset.factors) or 'none'}."
     )
     per_region = {len(columns) for _, columns in dataset.blocks}
     each = f" ({per_region.pop()} of each)" if len(per_region) == 1 and len(dataset.blocks) > 1 else ""
+    alone = f"the {region_label(dataset.blocks[0][0])} region" if len(dataset.blocks) == 1 else ""
     facts["features"] = (
-        f"{counted(len(dataset.columns), 'feature')} of {counted(len(dataset.blocks), 'region')}{each}. "
+        f"{counted(len(dataset.columns), 'feature')} of {alone or counted(len(dataset.blocks), 'region')}{each}. "
         + removed_sentence(dataset.dropped_features)
     ).strip()
     facts["selection"] = _SELECTIONS[options.selection]
@@ -157,7 +161,8 @@ def _shared_facts(
     reasons = {reason: count.total() for reason, count in exclusion_counts(excluded, names).items()}
     left_out = "; ".join(f"{count} {reason}" for reason, count in reasons.items())
     splits_text = "; ".join(
-        f"{within(labels[s])} {counted(n, 'case')}, {events} HER2-positive" for s, (n, events) in splits.items()
+        f"{'' if labels[s] == 'All cases' else within(labels[s]) + ' '}{counted(n, 'case')}, {events} HER2-positive"
+        for s, (n, events) in splits.items()
     )
     splits_text = splits_text[:1].upper() + splits_text[1:]
     used = sum(n for n, _ in splits.values())
@@ -258,7 +263,9 @@ def _discretization(setting: Mapping[str, Any]) -> str:
 
 
 def _image_type(name: str, settings: Mapping[str, Any] | None) -> str:
-    details = ", ".join(f"{key} {setting_text(value)}" for key, value in (settings or {}).items())
+    details = ", ".join(
+        f"{key} {setting_text(value)}{' mm' if key == 'sigma' else ''}" for key, value in (settings or {}).items()
+    )
     return f"{name} ({details})" if details else name
 
 
@@ -284,7 +291,7 @@ def internal_sentence(internal: Any) -> str:
     """How the model was validated internally."""
     if not is_resampled(internal):
         return "The model was not validated internally: no resampling was asked for or finished."
-    parts = [f"nested cross-validation ({n.folds} folds, {n.repeats} times)" for n in _first(internal.nested)]
+    parts = [f"nested cross-validation ({n.folds} folds, {times(n.repeats)})" for n in _first(internal.nested)]
     parts += [f"bootstrap with {b.done} resamples" for b in _first(internal.bootstrap)]
     return (
         f"Internal validation by {' and '.join(parts)}: everything that learns from data (features that vary, scaling, "
@@ -347,13 +354,23 @@ def candidate_coefficients(result: Any) -> int:
     return len(_candidate_regions(result)) + sum(factor.width for factor in result.dataset.factors)
 
 
+def candidate_features(result: Any) -> int:
+    """Features that the Rad-scores of the nomogram could select from."""
+    regions = _candidate_regions(result)
+    return sum(len(columns) for region, columns in result.dataset.blocks if region in regions)
+
+
 def _sample_size(result: Any) -> str:
     y = result.dataset.y[result.dataset.rows("train")]
     rarer, coefficients = int(min(y.sum(), len(y) - y.sum())), candidate_coefficients(result)
-    per = f", {measured(rarer / coefficients, 2)} per candidate coefficient of the nomogram" if coefficients else ""
+    per = ""
+    if coefficients:
+        ratio = rarer / coefficients
+        verdict = " (far too few)" if ratio < 5 else " (few)" if ratio < 10 else ""
+        per = f", {measured(ratio, 2)} per candidate coefficient of the nomogram{verdict}"
     return (
         f"{len(y)} training cases, {rarer} of the rarer class{per}; the signatures selected among "
-        f"{counted(len(result.dataset.columns), 'feature')}."
+        f"{counted(candidate_features(result), 'feature')} of the regions in question."
     )
 
 
@@ -385,6 +402,10 @@ def slope_sentence(slope: Any) -> str:
         return f"calibration slope {text}, so the probabilities are too extreme: high ones too high, low ones too low."
     if slope.low > 1:
         return f"calibration slope {text}, so the probabilities are not extreme enough."
+    if slope.high - slope.low > _UNCERTAIN_SLOPE:
+        return f"calibration slope {text}, too uncertain to say whether the probabilities are too extreme or too timid."
+    if _GOOD_SLOPE[0] <= slope.value <= _GOOD_SLOPE[1]:
+        return f"calibration slope {text}, no sign that the probabilities are too extreme or too timid."
     towards = "too extreme" if slope.value < 1 else "not extreme enough"
     unsure = "" if np.isnan(slope.low) else ", though the interval includes the perfect 1"
     return f"calibration slope {text}, so the probabilities tend to be {towards}{unsure}."

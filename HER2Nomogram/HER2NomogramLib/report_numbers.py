@@ -126,6 +126,11 @@ def counted(count: int, noun: str, plural: str = "") -> str:
     return f"{count} {noun if count == 1 else plural or noun + 's'}"
 
 
+def times(count: int) -> str:
+    """``once``, ``10 times``."""
+    return "once" if count == 1 else f"{count} times"
+
+
 def listed(names: Iterable[str], conjunction: str = "and") -> str:
     """``a, b and c``; with semicolons where a name has a comma itself."""
     names = list(names)

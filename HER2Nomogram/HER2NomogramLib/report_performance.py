@@ -12,11 +12,12 @@ import numpy as np
 from .decision import TEST_ALL
 from .drawing import MODEL_LABELS
 from .metrics import Estimate
-from .report_numbers import DASH, counted, interval, number, p_value, percent, span
+from .report_numbers import DASH, counted, interval, number, p_value, percent, span, times
 from .report_tables import Row, Table, factor_rows, plain, raw, within
 
 _DECISION_THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5)
 _FIGURES = {"auc": "AUC", "slope": "Calibration slope", "brier": "Brier score"}
+_PERFECT = "An AUC of exactly 1 or 0 has the exact binomial interval, for as many pairs as the smaller class has cases."
 # Label, meaning, and which counts are a share of which.
 _RATES = {
     "sensitivity": ("Sensitivity", "HER2-positive cases called positive", ("tp",), ("tp", "fn")),
@@ -42,6 +43,7 @@ def performance_table(split: Any, label: str, explained: bool) -> Table:
     title = f"{label}: {counted(split.n, 'case')}, {split.events} HER2-positive"
     notes = (
         "Figures with their 95% interval; shares with the numbers of cases.",
+        *((_PERFECT,) if any(m.auc is not None and m.auc.value in (0, 1) for m in split.models.values()) else ()),
         *_calibration_remarks(split),
         *split.remarks,
     )
@@ -163,10 +165,11 @@ def decision_table(split: Any, label: str) -> Table | None:
         at = int(np.argmin(np.abs(curve.thresholds - threshold)))
         if not math.isclose(curve.thresholds[at], threshold, abs_tol=1e-9):
             continue
+        worth = number((1 - threshold) / threshold, 1).removesuffix(".0")
         referred = p >= curve.thresholds[at]
         missed = int(((~referred) & (y == 1)).sum())
         cells = [
-            f"{percent(threshold)}\nworth {number((1 - threshold) / threshold, 1).removesuffix('.0')} tests",
+            f"{percent(threshold)}\nworth {worth} {'test' if worth == '1' else 'tests'}",
             f"{int(referred.sum())} of {split.n}\n{percent(float(referred.mean()))}",
             f"{missed} of {split.events}",
             number(curve.net_benefit["nomogram"][at], 3),
@@ -216,7 +219,8 @@ def bootstrap_table(bootstrap: Any) -> Table:
     notes = (
         "Apparent: the final models on their own training cases. Optimism: how much better models of resamples do on "
         "their own resample than on all cases. Corrected: apparent less optimism. Out of bag: models of resamples on "
-        "the cases that are not in them. AUC, calibration slope and Brier score as in the tables by split.",
+        "the cases that are not in them. Means over the resamples; of calibration slopes the median, because some "
+        "resamples give models that hardly tell cases apart. AUC, slope and Brier score as in the tables by split.",
     )
     title = f"Bootstrap of the whole development, {bootstrap.done} resamples"
     return Table("bootstrap", title, head, tuple(rows), notes, tuple(records))
@@ -230,7 +234,7 @@ def nested_table(nested: Any) -> Table:
         rows.append(Row((MODEL_LABELS[name], *(interval(found[k], 3 if k == "brier" else 2) for k in _FIGURES))))
         records.append({"model": name, **{k: v for key in _FIGURES for k, v in raw(found[key], key).items()}})
     head = ("", *(f"{label} (95% interval)" for label in _FIGURES.values()))
-    title = f"Nested cross-validation, {nested.folds} folds, {nested.repeats} times"
+    title = f"Nested cross-validation, {nested.folds} folds, {times(nested.repeats)}"
     return Table("nested_cross_validation", title, head, tuple(rows), (), tuple(records))
 
 
@@ -269,11 +273,13 @@ def extras_table(splits: Sequence[tuple[str, Any]]) -> Table | None:
             records.append({"split": split.split, "figure": name, **record})
     head = ("", "Value (95% interval)", "p")
     notes = (
-        "Hosmer-Lemeshow: difference of predicted and observed numbers over groups of cases; a small p speaks against "
-        "the calibration, a large one does not speak for it. NRI: share of cases whose probability moves in the right "
-        "direction against the clinical model, less the share that moves in the wrong one, summed over both classes "
-        "(−2 to 2). IDI: gain in the difference of mean probabilities between the classes. Without interval and p: all "
-        "cases of a class move in the same direction.",
+        "Hosmer-Lemeshow: difference of predicted and observed numbers over groups of cases; a small p speaks "
+        "against the calibration, a large one does not speak for it. Groups are quantiles of the prediction: ten "
+        "from 200 cases on, five from 50 on, fewer below; degrees of freedom are the groups, less two where the "
+        "model was fitted to these cases. NRI: share of cases whose probability moves in the right direction against "
+        "the clinical model, less the share that moves in the wrong one, summed over both classes (−2 to 2). IDI: "
+        "gain in the difference of mean probabilities between the classes. Without interval and p: all cases of a "
+        "class move in the same direction.",
     )
     return Table("extras", "Further figures", head, tuple(rows), notes, tuple(records)) if rows else None
 

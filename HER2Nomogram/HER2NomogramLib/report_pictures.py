@@ -185,7 +185,7 @@ def decision_picture(split: Any, label: str, notice: str) -> Picture | None:
     """Decision curves of the models on one split."""
     if split.decision is None:
         return None
-    figure = decision_figure(split.decision, label, width=_PAIR_WIDTH, notice=notice)
+    figure = decision_figure(split.decision, label.partition(" (")[0], width=_PAIR_WIDTH, notice=notice)
     caption = (
         f"Decision curves, {within(label)}. Above: net benefit of referring the cases at or above the threshold to "
         "ISH. The curve on top is the best choice at that threshold. Below: ISH tests that it saves per 100 cases, net "

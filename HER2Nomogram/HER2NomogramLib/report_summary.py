@@ -55,6 +55,10 @@ def bootstrap_of(result: Any) -> Any:
     return result.internal.bootstrap.get(result.options.method) if result.internal else None
 
 
+# Measured by simulation, see Docs/validation.md.
+_FOLD_SLOPES = " It is that of models made from four fifths of the cases, and rather low for the final one."
+
+
 def measured_development(result: Any, splits: Sequence[tuple[str, Any]]) -> list[Measured]:
     """Ways in which the models of a development were measured, the most trustworthy first and the apparent one last.
 
@@ -70,14 +74,17 @@ def measured_development(result: Any, splits: Sequence[tuple[str, Any]]) -> list
     if nested is not None:
         meaning = "cases that no step of the development had seen"
         lines.append(Measured(NESTED, "Nested cross-validation", meaning, *size, nested.auc, nested.slope["nomogram"]))
+    lines += [_kept_apart(label, split, "cases kept apart") for label, split in splits if split.split != "train"]
     if bootstrap is not None:
         areas = {name: as_estimate(figures["auc"].corrected) for name, figures in bootstrap.figures.items()}
         # A nomogram of cross-fitted Rad-scores expects less of the signatures than they show on their own cases.
         in_sample = result.options.method != CROSS_FITTED
         slope = as_estimate(bootstrap.figures["nomogram"]["slope"].corrected) if in_sample else None
-        label, meaning = "Bootstrap, corrected for optimism", "what should be left of the last line"
+        label, meaning = "Bootstrap, corrected for optimism", "still optimistic with many features"
+        out_of_bag = bootstrap.figures["nomogram"]["auc"].out_of_bag
+        if not math.isnan(out_of_bag):
+            meaning += f"; on the patients out of bag the nomogram's AUC is {number(out_of_bag)}"
         lines.append(Measured(BOOTSTRAP, label, meaning, *size, areas, slope))
-    lines += [_kept_apart(label, split, "cases kept apart") for label, split in splits if split.split != "train"]
     if result.options.method == CROSS_FITTED:
         areas = {name: model.auc for name, model in train.models.items()}
         meaning = "still flattering: the logistic models were fitted to them"
@@ -113,10 +120,10 @@ def development_headline(lines: Sequence[Measured]) -> str:
     line = next(line for line in lines if line.how == TRAINING or _is_known(line.auc.get("nomogram")))
     text = interval(line.auc.get("nomogram"))
     start = {
-        NESTED: f"In new patients like these the nomogram should reach an AUC of about {text}, by nested "
+        NESTED: f"In new patients like these the nomogram is estimated to reach an AUC of {text}, by nested "
         "cross-validation.",
-        BOOTSTRAP: f"In new patients like these the nomogram should reach an AUC of about {text}, by bootstrap "
-        "correction.",
+        BOOTSTRAP: "How the nomogram does on new patients is not known. The bootstrap leaves an AUC of "
+        f"{text}, which is still optimistic where there are more features than cases.",
         KEPT_APART: f"On cases kept apart the nomogram reaches an AUC of {_on_each(lines)}.",
         TRAINING: "How the nomogram does on new patients is not known: no cases were kept apart, and nothing was "
         "resampled.",
@@ -153,7 +160,12 @@ def development_summary(
     if not compared and nested is not None:
         areas = [number(nested.auc[name].value) for name in ("nomogram", "clinical")]
         compared = f"Nested cross-validation: AUC {areas[0]} for the nomogram, {areas[1]} for the clinical model."
-    slopes = [f"{line.label}: {slope_sentence(line.slope)}" for line in lines if slope_sentence(line.slope)]
+    compared = " ".join(filter(None, (compared, _against_radiomics(result.model, lines))))
+    slopes = [
+        f"{line.label}: {slope_sentence(line.slope)}{_FOLD_SLOPES if line.how == NESTED else ''}"
+        for line in lines
+        if slope_sentence(line.slope)
+    ]
     above_all = f", above all {best}" if best else ""
     count = counted(selected_features(result.model), "selected feature")
     scores = any(predictor.source == RAD_SCORE for predictor in result.model.nomogram.predictors)
@@ -165,6 +177,25 @@ def development_summary(
         "Calibration": slopes[0] if slopes else "Not known on cases kept apart.",
         "Sample size": facts["sample_size"],
     }
+
+
+def _against_radiomics(model: Any, lines: Sequence[Measured]) -> str:
+    """What the clinical factors add to the radiomics model, on cases that it was not made from."""
+    sources = {predictor.source == RAD_SCORE for predictor in model.nomogram.predictors}
+    names = ("radiomics", "nomogram")
+    line = next(
+        (li for li in lines if li.how in (NESTED, KEPT_APART) and all(_is_known(li.auc.get(name)) for name in names)),
+        None,
+    )
+    if line is None or len(sources) < 2:
+        return ""
+    alone, together = (round(line.auc[name].value, 2) for name in names)
+    gain = round(together - alone, 2)
+    verdict = "add nothing here" if gain <= 0 else "add little here" if gain < 0.02 else f"add {number(gain)} here"
+    return (
+        f"{line.label}: the radiomics model alone reaches an AUC of {number(alone)}, the nomogram {number(together)}: "
+        f"the clinical factors {verdict}."
+    )
 
 
 def evaluation_headline(splits: Sequence[tuple[str, Any]]) -> str:

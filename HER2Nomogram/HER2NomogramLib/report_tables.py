@@ -33,8 +33,15 @@ from .report_numbers import (
 )
 from .tables import feature_name
 
-SPLIT_LABELS = {"train": "Training", "internal_test": "Internal test", "prospective_test": "Prospective test"}
+SPLIT_LABELS = {
+    "train": "Training",
+    "internal_test": "Internal test",
+    "prospective_test": "Prospective test",
+    "cohort": "All cases",
+}
 STATUS_LABELS = ("HER2-negative", "HER2-positive")
+# Units of time, as one of them is called.
+_ONE_OF = {"years": "year", "months": "month", "weeks": "week", "days": "day"}
 _Z = 1.959963984540054
 
 
@@ -161,7 +168,7 @@ def _image_rows(groups: Sequence[Sequence[Mapping[str, Any]]]) -> list[Row]:
     rows = [_row("Pixel spacing (mm)", texts)]
     for title, fact in (("Image kind", "kind"), ("Presentation", "presentation"), ("Source of the spacing", None)):
         key = fact or "spacing_source"
-        counts = [Counter(_spoken(image.get(key)) for image in images) for images in groups]
+        counts = [Counter(_spoken(image.get(key), tag=fact is None) for image in images) for images in groups]
         values = sorted({value for count in counts for value in count}, key=lambda v: (v == "not known", v))
         if not values:
             continue
@@ -170,8 +177,11 @@ def _image_rows(groups: Sequence[Sequence[Mapping[str, Any]]]) -> list[Row]:
     return rows
 
 
-def _spoken(value: str | None) -> str:
-    return "not known" if not value else without_places(value.replace("_", "-").lower())
+def _spoken(value: str | None, tag: bool = False) -> str:
+    """A recorded value for display; the name of a DICOM tag keeps its capitals."""
+    if not value:
+        return "not known"
+    return without_places(value if tag else value.replace("_", "-").lower())
 
 
 def exclusion_table(
@@ -182,11 +192,11 @@ def exclusion_table(
         return None
     names = [*known_names, *(exclusion.case_id for exclusion in excluded)]
     counts = exclusion_counts(excluded, names)
-    splits = [split for split in SPLITS if any(split in of_reason for of_reason in counts.values())]
+    splits = [split for split in SPLIT_LABELS if any(split in of_reason for of_reason in counts.values())]
     rows = [_row(reason, [str(c[s]) for s in splits] + [str(c.total())]) for reason, c in counts.items()]
     records = [
         {"case_id": e.case_id, "split": e.split, "reason": without_places(e.reason)}
-        for e in sorted(excluded, key=lambda e: (SPLITS.index(e.split), e.case_id))
+        for e in sorted(excluded, key=lambda e: ([*SPLIT_LABELS].index(e.split), e.case_id))
     ]
     head = ("Reason", *(labels[split] for split in splits), "All")
     return Table("exclusions", "Cases left out", head, tuple(rows), (), tuple(records))
@@ -305,23 +315,30 @@ def term_labels(predictor: Predictor) -> list[str]:
     """Labels of the coefficients of one predictor."""
     if predictor.levels:
         return [f"{predictor.label}: {level} (against {predictor.levels[0]})" for level in predictor.levels[1:]]
-    return [f"{predictor.label}, per {predictor.unit or 'unit'}"]
+    return [f"{predictor.label}, per {_ONE_OF.get(predictor.unit, predictor.unit or 'unit')}"]
 
 
 def formula(logistic: LogisticModel) -> str:
     """The model written out, with digits enough to compute by."""
     text = significant(logistic.intercept, 4)
-    for label, coefficient, _ in coefficients_of(logistic)[1:]:
-        sign = "+" if coefficient >= 0 else "−"
-        name = label.removesuffix(", per unit").replace(", per ", " in ").replace(" (against ", " [1, else 0; against ")
-        text += f" {sign} {significant(abs(coefficient), 4)} × ({name.replace(')', ']') if '[' in name else name})"
+    names = [name for predictor in logistic.predictors for name in _variables(predictor)]
+    for name, (_, coefficient, _) in zip(names, coefficients_of(logistic)[1:]):
+        text += f" {'+' if coefficient >= 0 else '−'} {significant(abs(coefficient), 4)} × ({name})"
     return text
 
 
-def sample_size_table(dataset: Dataset, candidates: int, model: Model) -> Table:
+def _variables(predictor: Predictor) -> list[str]:
+    """What the coefficients of one predictor are multiplied with."""
+    if predictor.levels:
+        reference = predictor.levels[0]
+        return [f"{predictor.label}: {level} [1, else 0; against {reference}]" for level in predictor.levels[1:]]
+    return [f"{predictor.label} in {predictor.unit}" if predictor.unit else predictor.label]
+
+
+def sample_size_table(dataset: Dataset, candidates: int, features: int, model: Model) -> Table:
     """Events against what was estimated from them; ``candidates`` are coefficients before any selection."""
     y = dataset.y[dataset.rows("train")]
-    rarer, features = int(min(y.sum(), len(y) - y.sum())), len(dataset.columns)
+    rarer = int(min(y.sum(), len(y) - y.sum()))
     kept = len(model.nomogram.coefficients)
     entries = [
         ("Training cases", "lesions that the model was fitted to", str(len(y)), len(y)),
@@ -334,7 +351,12 @@ def sample_size_table(dataset: Dataset, candidates: int, model: Model) -> Table:
             candidates,
         ),
         ("Coefficients kept", "of the nomogram as it is", str(kept), kept),
-        ("Candidate features", "among which the signatures selected", str(features), features),
+        (
+            "Candidate features",
+            "of the regions in question, among which the signatures selected",
+            str(features),
+            features,
+        ),
     ]
     for label, meaning, count in (
         (
@@ -390,7 +412,8 @@ def _flattened(content: Mapping[str, Any], empty: str, prefix: str = "") -> Iter
         if isinstance(value, Mapping) and value:
             yield from _flattened(value, empty, f"{prefix}{key}: ")
         else:
-            yield f"{prefix}{key}", setting_text(value, empty)
+            unit = " (mm)" if key == "sigma" else ""
+            yield f"{prefix}{key}{unit}", setting_text(value, empty)
 
 
 def setting_text(value: Any, empty: str = DASH) -> str:

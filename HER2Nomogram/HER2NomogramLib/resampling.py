@@ -85,7 +85,7 @@ class NestedValidation:
     repeats, folds : int
     auc : dict of str to Estimate
         By model: mean over the folds and repeats, with the interval of LeDell et al. (Electron J Stat 2015;9:1583) from
-        the placements of every case within its fold; the variance is the mean over the repeats. It takes the
+        the placements of every case within its fold, and the variance between the repeats added. It takes the
         models of the folds as given: where signatures are selected from many features, another training set would have
         given others, and the interval is too narrow.
     slope, brier : dict of str to Estimate
@@ -330,7 +330,10 @@ def _nested_figures(repeats: Sequence[Sequence[_Fold]], y: np.ndarray, n_folds: 
                 log_odds[row, fold.test] = fold.log_odds[method][name]
         per_repeat = [_fold_auc(members, y, method, name) for members in repeats]
         aucs[name] = np.array([area for area, _ in per_repeat])
-        areas[name] = _logit_interval(_mean(aucs[name]), _mean(np.array([variance for _, variance in per_repeat])))
+        # Repeats share their patients: their mean is no surer than one of them, but they show what the folds change.
+        between = float(aucs[name].var(ddof=1)) if len(repeats) > 1 else 0.0
+        within = _mean(np.array([variance for _, variance in per_repeat]))
+        areas[name] = _logit_interval(_mean(aucs[name]), within + between)
         per_slope = np.array(
             [
                 _slope(y, row) if _tells_apart(members, method, name) else (math.nan, math.nan)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from .cases import similar_column
 from .errors import InputError
 from .files import atomic_path
 
@@ -39,6 +40,19 @@ class FeatureTable:
     def positions(self) -> dict[str, int]:
         """Row of every case."""
         return {case_id: index for index, case_id in enumerate(self.case_ids)}
+
+    def check_cases(self, case_ids: Sequence[str]) -> None:
+        """Refuse cases of which none is in the table.
+
+        Raises
+        ------
+        InputError
+        """
+        if case_ids and not self.positions.keys() & {*case_ids}:
+            raise InputError(
+                f"No case of the case table is in the feature table (their first case_id: '{case_ids[0]}' and "
+                f"'{self.case_ids[0]}'): give the lesions the same case_id in both."
+            )
 
     def row(self, case_id: str) -> dict[str, float]:
         """Values of one case by column, those that it has.
@@ -115,6 +129,8 @@ def read_extraction_facts(features_path: str | Path) -> dict[str, Any]:
     InputError
         Where it is missing or damaged.
     """
+    if not Path(features_path).is_file():
+        raise InputError(f"Feature table '{features_path}' is not there: check the path.")
     path = Path(features_path).with_suffix(".json")
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
@@ -130,9 +146,13 @@ def read_extraction_facts(features_path: str | Path) -> dict[str, Any]:
 def _check_header(header: list[str], path: Path) -> None:
     if header[:1] == ["case_id"]:
         return
-    # Excel separates by semicolons where the comma is the decimal sign.
-    hint = ", with commas between the columns" if len(header) == 1 and ";" in header[0] else ""
-    raise InputError(f"Feature table '{path}' needs a first column 'case_id' and one row per case{hint}.")
+    if not any(header):
+        raise InputError(f"Feature table '{path}' needs a first column 'case_id', but its first line is empty.")
+    # Excel separates by semicolons where the comma is the decimal sign; a pasted table has tabs.
+    if len(header) == 1 and any(sign in header[0] for sign in ";\t"):
+        raise InputError(f"Feature table '{path}' has no commas between its columns: save it as CSV with commas.")
+    similar = similar_column("case_id", header)
+    raise InputError(f"Feature table '{path}' needs a first column 'case_id'{similar} and one row per case.")
 
 
 def _check_facts(facts: Any) -> None:
@@ -153,7 +173,8 @@ def _numbers(row: list[str], header: list[str], path: Path) -> np.ndarray:
     except ValueError:
         name, text = next((name, text) for name, text in zip(header[1:], row[1:]) if not _is_number(text))
         where = f"Feature table '{path}', case '{row[0]}', column '{name}'"
-        raise InputError(f"{where}: '{text}' is no number: correct it, or remove the column.") from None
+        point = " with a decimal point" if "," in text else ""
+        raise InputError(f"{where}: '{text}' is no number: correct it{point}, or remove the column.") from None
 
 
 def _is_number(text: str) -> bool:

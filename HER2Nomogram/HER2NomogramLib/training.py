@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import expit
 
 from .batch import software_versions
-from .cases import SPLITS, Case, is_blank
+from .cases import SPLITS, Case, ihc_remark, is_blank
 from .clinical import describe_factor
 from .dataset import IMAGE, Dataset, assemble, check_columns, is_outcome, training_cases, without_outcome
 from .errors import InputError
@@ -163,7 +163,9 @@ def train(
         for method in METHODS
     }
     by_method = _performance(pipeline, logistic, dataset)
-    messages = messages_of(dataset, pipeline, options.method)
+    used = set(dataset.case_ids)
+    population = ihc_remark([case for case in cases if case.case_id in used])
+    messages = (*filter(None, [population]), *messages_of(dataset, pipeline, options.method))
     model = Model(
         name=options.name,
         intended_use=_INTENDED_USE,

@@ -9,10 +9,18 @@ import numpy as np
 from .dataset import Dataset
 from .pipeline import CROSS_FITTED, RadiomicsNomogram
 from .resampling import InternalValidation
-from .samplesize import minimum_sample_size
+from .samplesize import SampleSize, minimum_sample_size
 
 # The effect of a level that fewer training cases have is a guess.
 _FEW_OF_LEVEL = 5
+# Fewer than these give rough figures.
+_ENOUGH_REPLICATES, _ENOUGH_REPEATS = 50, 5
+# What the number of cases is for that the criterion of this name asks for.
+_AIMS = {
+    "overall_risk": "to know the overall share of HER2-positive within 0.05",
+    "shrinkage": "for coefficients that need at most a tenth of shrinkage, with the R squared assumed there",
+    "optimism": "for an R squared that is at most 0.05 too good, with the R squared assumed there",
+}
 
 
 def messages_of(dataset: Dataset, pipeline: RadiomicsNomogram, method: str) -> tuple[str, ...]:
@@ -52,10 +60,21 @@ def about_resampling(internal: InternalValidation, method: str, replicates: int,
         )
         if done < wanted
     ]
-    if not finished:
-        return []
-    why = "it was interrupted" if internal.interrupted else "the patients of the others could not carry a model"
-    return [f"Of the internal validation {' and '.join(finished)} are done: {why}."]
+    messages = []
+    if finished:
+        why = "it was interrupted" if internal.interrupted else "the patients of the others could not carry a model"
+        messages.append(f"Of the internal validation {' and '.join(finished)} are done: {why}.")
+    few = []
+    if bootstrap and bootstrap.done < _ENOUGH_REPLICATES:
+        few.append(f"{_counted(bootstrap.done, 'resample')} of the bootstrap")
+    if nested and nested.repeats < _ENOUGH_REPEATS:
+        few.append(f"{_counted(nested.repeats, 'repeat')} of the nested cross-validation")
+    if few:
+        messages.append(
+            f"The internal validation rests on {' and '.join(few)}: its figures are rough. At least "
+            f"{_ENOUGH_REPLICATES} resamples and {_ENOUGH_REPEATS} repeats are advised."
+        )
+    return messages
 
 
 def _about_cases(dataset: Dataset) -> list[str]:
@@ -150,11 +169,18 @@ def _about_size(dataset: Dataset, pipeline: RadiomicsNomogram) -> list[str]:
         )
     needed = minimum_sample_size(coefficients, float(y.mean()))
     if len(y) < needed.n:
-        messages.append(
-            f"{len(y)} training cases; {needed.n} would be the minimum for the nomogram's coefficients alone (Riley et "
-            "al., BMJ 2020;368:m441, with the R squared assumed there)."
-        )
+        messages.append(_about_minimum(len(y), needed))
     return messages
+
+
+def _about_minimum(n: int, needed: SampleSize) -> str:
+    """What too few cases are too few for: the criterion that asks for most, and that of the coefficients."""
+    binding = max(_AIMS, key=lambda name: getattr(needed, name))
+    rest = "" if binding == "shrinkage" else f"; {needed.shrinkage} for the coefficients' shrinkage"
+    return (
+        f"{_counted(n, 'training case')}; {needed.n} would be the minimum, {_AIMS[binding]} (Riley et al., BMJ "
+        f"2020;368:m441){rest}. The selection of features is not counted."
+    )
 
 
 def _counted(count: int, noun: str) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import expit
 
 from .calibration import Calibration, calibrate, to_log_odds
-from .cases import SPLITS, Case
+from .cases import SPLITS, Case, check_outcomes, ihc_remark
 from .dataset import Exclusion
 from .decision import DecisionCurve, decision_curve
 from .errors import InputError
@@ -37,6 +37,8 @@ from .recalibration import probabilities_of, recalibrate_model
 
 # Fewer cases of the rarer class make external validation unreliable (Collins, Stat Med 2016;35:214).
 EVENTS_FOR_VALIDATION = 100
+# What the cases of a table without splits are.
+COHORT = "cohort"
 UNKNOWN_OUTCOME = "HER2 status unknown or equivocal without ISH"
 
 
@@ -225,6 +227,7 @@ def validate_model(
     Parameters
     ----------
     cases : sequence of Case
+        Where none of them has a split written, all are one split ``cohort``.
     model : Model
     predictions : mapping of str to Prediction
         By case_id.
@@ -236,8 +239,11 @@ def validate_model(
     InputError
         Where no case has both an outcome and a prediction.
     """
+    check_outcomes(cases)
+    if not any(case.split_given for case in cases):
+        cases = [replace(case, split=COHORT) for case in cases]
     excluded = []
-    kept: dict[str, list[Case]] = {split: [] for split in SPLITS}
+    kept: dict[str, list[Case]] = {split: [] for split in (*SPLITS, COHORT)}
     for case in cases:
         reason = _exclusion(case, predictions, failed)
         if reason is None:
@@ -261,7 +267,7 @@ def validate_model(
         case_ids={split: tuple(case.case_id for case in members) for split, members in kept.items()},
         predictions=evaluated,
         excluded=tuple(excluded),
-        messages=_messages(kept, evaluated, excluded),
+        messages=_messages(model, kept, evaluated, excluded),
     )
 
 
@@ -366,10 +372,21 @@ def _exclusion(case: Case, predictions: Mapping[str, Prediction], failed: Mappin
 
 
 def _messages(
-    kept: Mapping[str, Sequence[Case]], evaluated: Mapping[str, Prediction], excluded: Sequence[Exclusion]
+    model: Model,
+    kept: Mapping[str, Sequence[Case]],
+    evaluated: Mapping[str, Prediction],
+    excluded: Sequence[Exclusion],
 ) -> tuple[str, ...]:
     reasons = Counter(exclusion.reason.rstrip(".") for exclusion in excluded)
     messages = [f"{_cases(count)} left out: {reason}." for reason, count in reasons.items()]
+    population = ihc_remark([case for members in kept.values() for case in members])
+    messages += [population] if population else []
+    filled = Counter(name for prediction in evaluated.values() for name in prediction.filled)
+    messages += [
+        f"{p.label} was missing in {_cases(filled[p.name])} and was filled as in training."
+        for p in model.clinical_predictors
+        if filled[p.name]
+    ]
     extrapolated = sum(prediction.extrapolated for prediction in evaluated.values())
     if extrapolated:
         messages.append(
@@ -378,8 +395,7 @@ def _messages(
         )
     if "train" in kept:
         messages.append(
-            f"{_cases(len(kept['train']))} in split train, which is also the default of a table without splits: if the "
-            "model was trained on them, their figures are too good."
+            f"{_cases(len(kept['train']))} in split train: if the model was trained on them, their figures are too good."
         )
     patients = {case.patient_id for members in kept.values() for case in members}
     if len(patients) < len(evaluated):
