@@ -442,9 +442,8 @@ def test_diameter_that_the_feature_table_does_not_have_is_filled(cases, extracte
     model = make_model(
         nomogram=make_logistic((INTRATUMORAL, diameter), (1.0, 0.05)), clinical=make_logistic((diameter,), (0.05,))
     )
-    (prediction,) = predict_cases(
-        [replace(cases[0], clinical={})], model, tmp_path / "p.csv", table, facts
-    ).done.values()
+    blank = [replace(cases[0], clinical={"tumor_diameter_mm": ""})]
+    (prediction,) = predict_cases(blank, model, tmp_path / "p.csv", table, facts).done.values()
     assert prediction.predictors["tumor_diameter_mm"] == 15.0
     assert "Tumor diameter is missing: 15 mm (median of the training cases) was used." in prediction.warnings
 
@@ -486,8 +485,29 @@ def test_model_of_other_software_without_features_is_refused_before_any_work(cas
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_column_that_the_model_needs_is_missed_before_any_prediction(cases, extracted, tmp_path, monkeypatch):
+    monkeypatch.setattr(batch, "predict_row", None)
+    renamed = [replace(case, clinical={"Age": "50", "breast_density": "B"}) for case in cases]
+    with pytest.raises(
+        InputError, match=r"no column 'age', which .* \(is 'Age' meant\?\): rename it; a blank column is"
+    ):
+        predict_cases(renamed, make_density_model(), tmp_path / "p.csv", **from_table(extracted))
+    without = [replace(case, clinical={"tumor_diameter_mm": "20"}) for case in cases]
+    with pytest.raises(InputError, match=r"no column 'microcalcifications', which model .* uses: add the column\.$"):
+        predict_cases(without, make_model(), tmp_path / "p.csv")
+    # Other software measures no diameter.
+    with pytest.raises(InputError, match="no column 'tumor_diameter_mm'"):
+        predict_cases([Case("one", "one", "train")], make_foreign_model(), tmp_path / "p.csv", foreign_table(["one"]))
+
+
+def test_features_of_other_cases_are_refused(cases, extracted, tmp_path):
+    others = [replace(case, case_id=f"X{number}") for number, case in enumerate(cases)]
+    with pytest.raises(InputError, match="No case of the case table .*'X0' and 'phantom_0001'"):
+        predict_cases(others, make_model(), tmp_path / "p.csv", **from_table(extracted))
+
+
 def test_diameter_cannot_be_measured_by_other_software(tmp_path):
-    cases = [Case("one", "one", "train")]
+    cases = [Case("one", "one", "train", clinical={"tumor_diameter_mm": ""})]
     with pytest.raises(InputError, match="'tumor_diameter_mm' .*is missing"):
         predict_cases(cases, make_foreign_model(), tmp_path / "p.csv", foreign_table(["one"]))
 

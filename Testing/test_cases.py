@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from pathlib import Path
 
 import pytest
 from conftest import refusal_by
 
-from HER2NomogramLib.cases import SPLITS, Case, CaseImage, her2_status, ihc_remark, read_cases
+from HER2NomogramLib.cases import SPLITS, Case, CaseImage, check_outcomes, her2_status, ihc_remark, read_cases
+from HER2NomogramLib.errors import InputError
 
 
 @pytest.fixture
@@ -275,3 +277,33 @@ def test_a_population_other_than_ihc_2_is_said():
     assert ihc_remark(with_scores("2+", "2", " 2.0")) == ""
     remark = ihc_remark([*with_scores("2+", "3+", "0", "", "1.0"), Case("x", "x", "train", her2=1)])
     assert remark.startswith("6 cases are used; 3 of them are IHC 0, 1+ or 3+ and of 2 the IHC score is not given")
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ((), "no column her2, or her2_ihc and her2_ish: add"),
+        (("HER2", "age"), "is 'HER2' meant?"),
+        (("her2_ihc",), "needs the column her2_ish"),
+        (("her2_ihc", "her2_ish"), "No case has a known HER2 status: fill in"),
+    ],
+)
+def test_cases_without_any_outcome_are_refused(columns, words):
+    case = Case("a", "a", "train", clinical=dict.fromkeys(columns, ""))
+    with pytest.raises(InputError, match=re.escape(words)):
+        check_outcomes([case])
+    assert check_outcomes([case, Case("b", "b", "train", her2=0)]) is None
+
+
+@pytest.mark.parametrize("name", ["Case ID", "CASE_ID", "CaseID"])
+def test_a_similar_name_of_the_identifier_is_asked_for(table, name):
+    assert f"is '{name}' meant?" in refusal(table(f"{name},age\nL1,5\n"))
+
+
+def test_an_empty_file_is_called_empty(table):
+    assert "first line is empty" in refusal(table(""))
+
+
+def test_whether_a_split_was_given_is_kept(table):
+    cases = read_cases(table("case_id,split\na,train\nb,\n"))
+    assert [case.split_given for case in cases] == [True, False] and {case.split for case in cases} == {"train"}

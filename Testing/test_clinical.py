@@ -100,10 +100,25 @@ def test_as_many_categories_as_are_allowed():
 # --- what is refused --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("text", ["large", "23 mm", "2,5", "inf", "1e308", "<5"])
+@pytest.mark.parametrize("text", ["large", "23 mm", "inf", "1e308", "<5"])
 def test_mixed_text_and_numbers_name_the_case_and_the_way_out(text):
     message = refusal("size", "12", text, "14")
     assert "case 'c1'" in message and f"'{text}'" in message and "--categorical size" in message
+
+
+@pytest.mark.parametrize(
+    ("texts", "words"),
+    [
+        (("35,7", "12", "14"), "case 'c0': '35,7' is no number: use a decimal point"),
+        (("35,7", "12,1", "14,2"), "use a decimal point"),
+        (("59 years", "60 years"), "'59 years' is no number: give it without the unit."),
+        (("3.5mm", "2cm"), "give it without the unit"),
+        (("50", "#DIV/0!", "60"), "case 'c1': '#DIV/0!' is an error of the spreadsheet"),
+        (("50", "unknown", "60"), "leave the cell blank where it is unknown, or declare"),
+    ],
+)
+def test_what_was_meant_as_a_number_says_how_to_write_it(texts, words):
+    assert words in refusal("age", *texts)
 
 
 def test_free_text():

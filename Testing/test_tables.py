@@ -132,7 +132,7 @@ def test_folder_in_place_of_the_table(tmp_path):
     [
         ("", "case_id"),
         ("x,case_id\n1,a\n", "first column 'case_id'"),
-        ("case_id;x\na;1\n", "commas between the columns"),
+        ("case_id;x\na;1\n", "no commas between its columns"),
         ("case_id,x\n", "one row per case"),
         ("case_id,x\na,1\na,2\n", "case 'a' twice"),
         ("case_id,x,x\na,1,2\n", "column 'x' twice"),
@@ -142,6 +142,8 @@ def test_folder_in_place_of_the_table(tmp_path):
         ("case_id,x\na,1\nb,high\n", "case 'b', column 'x': 'high' is no number: correct it, or remove the column"),
         ('case_id,x\na,"1,5"\n', "case 'a', column 'x': '1,5' is no number"),
         (b"case_id,x\nM\xfcller,1\n", "not CSV text in UTF-8"),
+        ("Case ID,x\na,1\n", "is 'Case ID' meant?"),
+        ("", "first line is empty"),
         (b"\xff\xfec\0a\0", "not CSV text in UTF-8"),
     ],
 )

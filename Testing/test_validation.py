@@ -208,6 +208,9 @@ def test_extrapolated_cases_are_kept_and_counted():
     inside = {case_id: replace(p, extrapolated=False) for case_id, p in predictions.items()}
     assert validate_model(cases, model, inside, {}).messages == ()
     outside = {**inside, "c5": replace(inside["c5"], extrapolated=True)}
+    filled = {**inside, "c5": replace(inside["c5"], filled=("tumor_diameter_mm",))}
+    said = validate_model(cases, model, filled, {}).messages
+    assert said == ("Tumor diameter was missing in 1 case and was filled as in training.",)
     found = validate_model(cases, model, outside, {})
     assert found.n == 80
     (message,) = found.messages
@@ -221,6 +224,16 @@ def test_training_cases_and_shared_patients_are_said():
     about_split, about_patients = validate_model(cases, model, predictions, {}).messages
     assert about_split.startswith("80 cases in split train") and "too good" in about_split
     assert about_patients.startswith("80 lesions of 79 patients")
+
+
+def test_cases_without_a_split_are_a_cohort():
+    model, cases, predictions = cohort(split="train")
+    cases = [replace(case, split_given=False) for case in cases]
+    cases[3] = replace(cases[3], her2=None)
+    found = validate_model(cases, model, predictions, {})
+    assert list(found.splits) == ["cohort"] and found.excluded[0].split == "cohort"
+    assert not any("split train" in message for message in found.messages)
+    assert auc_table(found.splits).splitlines()[1].startswith("cohort ")
 
 
 def test_nothing_to_evaluate_is_refused_with_a_reason():

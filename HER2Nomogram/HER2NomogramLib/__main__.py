@@ -21,6 +21,8 @@ RESEARCH_USE = "Research use only, not for clinical decisions."
 _INSTALL = "run 'make install'; in Slicer start from the panel, which asks to install what is needed."
 # So many cases that were left out for the same reason are named.
 _NAMED = 5
+# Resampling for the report of a training.
+_BOOTSTRAP, _REPEATS = 200, 10
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         _keep_inputs(options)
+        _check_endings(options)
         return options.run(options)
     except InputError as error:
         print(f"her2nomogram: {error}", file=sys.stderr)
@@ -114,11 +117,15 @@ def _add_train(train: argparse.ArgumentParser) -> None:
         "--missing", default="impute", choices=("impute", "exclude"), help="what to do about missing clinical factors"
     )
     train.add_argument("--penalty", default="min", choices=("min", "1se"), help="rule for the LASSO penalty")
+    # No defaults here, so that numbers that would not be used can be told from none.
     train.add_argument(
-        "--bootstrap", type=_count, default=200, metavar="N", help="replicates (default 200, 0 for none)"
+        "--bootstrap", type=_count, metavar="N", help=f"replicates (default {_BOOTSTRAP}, 0 for none), for --report"
     )
     train.add_argument(
-        "--repeats", type=_count, default=10, metavar="N", help="of nested cross-validation (default 10, 0 for none)"
+        "--repeats",
+        type=_count,
+        metavar="N",
+        help=f"of nested cross-validation (default {_REPEATS}, 0 for none), for --report",
     )
     train.add_argument("--seed", type=int, default=0, metavar="N", help="of the folds and resamples (default 0)")
     _add_running(train)
@@ -161,6 +168,16 @@ def _keep_inputs(options: argparse.Namespace) -> None:
             raise InputError(f"--{option}: '{path}' would be written, but is one of the files to be read: rename one.")
         if taken.setdefault(path.resolve(), option) != option:
             raise InputError(f"--{taken[path.resolve()]} and --{option} would both write '{path}': give two names.")
+
+
+def _check_endings(options: argparse.Namespace) -> None:
+    """Refuse a report or a model under a name that programs take for something else."""
+    given = vars(options)
+    wanted = [("report", (".html", ".htm"))]
+    wanted += [("out", (".json",))] if options.run in (_train, _validate) else []
+    for name, endings in wanted:
+        if given.get(name) and Path(given[name]).suffix.lower() not in endings:
+            raise InputError(f"--{name}: '{given[name]}' must end in {' or '.join(endings)}: rename it.")
 
 
 def _outputs(options: argparse.Namespace) -> list[tuple[Path, str]]:
@@ -227,16 +244,21 @@ def _train(options: argparse.Namespace) -> int:
     _check_combination(options)
     _check_places(options)
     cases, chosen = read_cases(options.cases), _training_options(options)
+    unused = [f"--{name}" for name in ("bootstrap", "repeats") if getattr(options, name) and not options.report]
+    if unused:
+        print(f"Note: nothing is resampled: {' and '.join(unused)} need --report.", file=sys.stderr)
     table, facts, status = _features_to_train(options, cases, chosen)
     result = train(cases, table, facts, chosen)
     if result.no_model and not options.report:
         raise InputError(result.no_model)
     # Saved before the resampling, which can take long and be interrupted.
     _save_trained(result, options.out)
-    resampled = options.report and options.bootstrap + options.repeats
+    bootstrap = _BOOTSTRAP if options.bootstrap is None else options.bootstrap
+    repeats = _REPEATS if options.repeats is None else options.repeats
+    resampled = options.report and bootstrap + repeats
     if resampled:
         with _progress(options, "Validating internally", unit="development") as progress:
-            result = with_internal_validation(result, options.bootstrap, options.repeats, progress)
+            result = with_internal_validation(result, bootstrap, repeats, progress)
         _save_trained(result, options.out)
     _name_left_out(result.dataset.excluded)
     print(performance_table(result))
@@ -278,10 +300,13 @@ def _check_combination(options: argparse.Namespace) -> None:
 def _training_options(options: argparse.Namespace):
     from .training import TrainingOptions
 
+    factors = names_in(options.clinical)
+    if "none" in factors and len(factors) > 1:
+        raise InputError(f"--clinical {options.clinical}: 'none' is for no factors at all: leave it or the others out.")
     return TrainingOptions(
         name=options.name,
         nomogram_regions=names_in(options.regions),
-        clinical=() if options.clinical == "none" else names_in(options.clinical),
+        clinical=() if factors == ("none",) else factors,
         categorical=names_in(options.categorical),
         method=options.method,
         selection=options.select,
@@ -303,8 +328,9 @@ def _features_to_train(options: argparse.Namespace, cases: Sequence, chosen) -> 
         check_before_extraction(cases, region_names(_margins(options.margins)), chosen)
         path = features_beside(options.out)
         status = _report(_extract_to(options, cases, path), str(path))
-    facts = None if options.other_software else read_extraction_facts(path)
-    return read_features(path), facts, status
+    # The table first: where it is missing, so is mostly its record, but it is the table that was named.
+    table = read_features(path)
+    return table, None if options.other_software else read_extraction_facts(path), status
 
 
 def _name_left_out(excluded: Sequence) -> None:
@@ -319,7 +345,7 @@ def _name_left_out(excluded: Sequence) -> None:
 
 def _validate(options: argparse.Namespace) -> int:
     from .batch import predict_cases
-    from .cases import read_cases
+    from .cases import check_outcomes, read_cases
     from .modelfile import load_model
     from .report import write_validation_report
     from .validation import auc_table, validate_model
@@ -328,6 +354,7 @@ def _validate(options: argparse.Namespace) -> int:
         raise InputError("--recalibrate and --out go together: how to recalibrate, and where the new model goes.")
     _check_places(options)
     model, cases = load_model(options.model), read_cases(options.cases)
+    check_outcomes(cases)
     features, facts = _features(options, model)
     predictions = predictions_beside(options.report)
     with _progress(options, "Predicting") as progress:
@@ -386,9 +413,9 @@ def _features(options: argparse.Namespace, model) -> tuple:
 
     if not options.features:
         return None, None
+    table = read_features(options.features)
     # Nobody knows how other software made the features of its model.
-    facts = read_extraction_facts(options.features) if model.extraction is not None else None
-    return read_features(options.features), facts
+    return table, read_extraction_facts(options.features) if model.extraction is not None else None
 
 
 def _report(result, out: str) -> int:

@@ -171,9 +171,8 @@ def check_outcomes(cases: Sequence[Case]) -> None:
     # IHC alone tells the status of 0, 1+ and 3+.
     if "her2_ihc" in columns:
         raise InputError("No case has a known HER2 status: IHC 2+ needs the column her2_ish in the case table.")
-    raise InputError(
-        f"The case table has no column her2, or her2_ihc and her2_ish{similar_column('her2', columns)}: add the outcome."
-    )
+    similar = similar_column("her2", columns)
+    raise InputError(f"The case table has no column her2, or her2_ihc and her2_ish{similar}: add the outcome.")
 
 
 def similar_column(name: str, columns: Iterable[str]) -> str:
@@ -199,7 +198,7 @@ def _ihc_score(ihc: str) -> str:
 def _check_columns(columns: list[str], path: Path) -> None:
     if not any(columns):
         raise InputError(
-            f"Case table '{path}' has no column 'case_id', its first line is empty: write the names of the columns there."
+            f"Case table '{path}' has no column 'case_id', its first line is empty: name the columns there."
         )
     if "case_id" not in columns:
         # Excel separates by semicolons where the comma is the decimal sign; a pasted table has tabs.

@@ -7,6 +7,7 @@ pipeline inside every fold.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,8 @@ from .prediction import TUMOR_DIAMETER
 KNOWN_LEVELS = (("absent", "present"), ("no", "yes"), ("negative", "positive"))
 # Numbers from here on are no measurements; their squares would not be finite.
 LARGEST = 1e100
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+_WITH_UNIT = re.compile(r"[+-]?\d+([.,]\d+)?\s*(mm|cm|%|y|yrs?|years?|months?|kg)", re.IGNORECASE)
 # A column with more different texts than this is free text, not a category.
 MAXIMUM_LEVELS = 8
 _LABELS = {
@@ -96,6 +99,8 @@ def describe_factor(name: str, texts: Mapping[str, str], categorical: bool = Fal
     """
     given = {case_id: text.strip() for case_id, text in texts.items() if not is_blank(text)}
     words = [text for text in given.values() if not is_number(text)]
+    if not categorical:
+        _check_numbers(name, given, words)
     levels = _spelled(given.values())
     _check_entries(name, texts, levels, words)
     label, unit = _LABELS.get(name, (name.replace("_", " ").capitalize(), ""))
@@ -106,8 +111,8 @@ def describe_factor(name: str, texts: Mapping[str, str], categorical: bool = Fal
     if len(words) < len(given) and not categorical:
         case_id, text = next((case_id, text) for case_id, text in given.items() if not is_number(text))
         raise InputError(
-            f"Clinical factor '{name}', case '{case_id}': '{text}' is no number, but others are: give plain numbers "
-            f"without a unit, or declare the column a category (--categorical {name})."
+            f"Clinical factor '{name}', case '{case_id}': '{text}' is no number, but others are: give plain numbers, "
+            f"leave the cell blank where it is unknown, or declare the column a category (--categorical {name})."
         )
     for pair in KNOWN_LEVELS:
         if {level.lower() for level in levels} == set(pair):
@@ -118,6 +123,24 @@ def describe_factor(name: str, texts: Mapping[str, str], categorical: bool = Fal
             "category. Group it into fewer categories or leave it out."
         )
     return Factor(name, levels, label)
+
+
+def _check_numbers(name: str, given: Mapping[str, str], words: Sequence[str]) -> None:
+    """Refuse entries that were meant as numbers but are none, though every case may have such a one."""
+    for case_id, text in given.items():
+        if text.startswith("#"):
+            why = "is an error of the spreadsheet: correct it, or leave the cell blank where it is unknown"
+        elif _DECIMAL_COMMA.fullmatch(text):
+            why = "is no number: use a decimal point"
+        elif _WITH_UNIT.fullmatch(text):
+            why = (
+                f"is no number: give it without the unit, or declare the column a category (--categorical {name})"
+                if len(words) < len(given)
+                else "is no number: give it without the unit"
+            )
+        else:
+            continue
+        raise InputError(f"Clinical factor '{name}', case '{case_id}': '{text}' {why}.")
 
 
 def _numeric(name: str, label: str, unit: str, given: Mapping[str, str]) -> Factor:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .batch import diameter_column
-from .cases import Case, is_blank
+from .cases import Case, check_outcomes, is_blank, is_own, similar_column
 from .clinical import LARGEST, MAXIMUM_LEVELS, Factor, describe_factor
 from .errors import InputError
 from .prediction import TUMOR_DIAMETER
@@ -146,6 +146,7 @@ def assemble(
         entry of a training case cannot be used, or cases of different patients are the same.
     """
     check_columns(cases, factor_names)
+    table.check_cases([case.case_id for case in cases])
     blocks = _blocks(table.columns, regions)
     entries, measured = _entries(cases, factor_names, table)
     reasons = without_outcome(cases)
@@ -187,7 +188,9 @@ def check_columns(cases: Sequence[Case], factor_names: Sequence[str]) -> None:
         if name not in columns and name != TUMOR_DIAMETER:
             known = sorted(column for column in columns if not is_outcome(column))
             choice = f"name one of {', '.join(known)}, or leave the factor out" if known else "leave the factor out"
-            raise InputError(f"The case table has no column '{name}': {choice}.")
+            if is_own(name):
+                raise InputError(f"Column '{name}' of the case table is no clinical factor: {choice}.")
+            raise InputError(f"The case table has no column '{name}'{similar_column(name, known)}: {choice}.")
 
 
 def is_outcome(column: str) -> bool:
@@ -211,6 +214,7 @@ def training_cases(cases: Sequence[Case], reasons: Mapping[str, str]) -> list[Ca
     given = [case for case in cases if case.split == "train"]
     if not given:
         raise InputError("No case is in the training split: write 'train' into the column 'split' of the case table.")
+    check_outcomes(cases)
     trained = [case for case in given if case.case_id not in reasons]
     events, others = (len({case.patient_id for case in trained if case.her2 == status}) for status in (1, 0))
     if min(events, others) < MINIMUM_OF_EACH_CLASS:

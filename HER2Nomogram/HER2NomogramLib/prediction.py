@@ -244,14 +244,14 @@ def check_factors(model: Model, cases: Sequence[Case], measured: bool) -> None:
     InputError
     """
     columns = dict.fromkeys(column for case in cases for column in case.clinical)
-    used = [p.name for p in model.clinical_predictors if not (measured and p.name == TUMOR_DIAMETER)]
-    for name in used if cases else ():
+    used = {p.name: p for p in model.clinical_predictors if not (measured and p.name == TUMOR_DIAMETER)}
+    for name, predictor in used.items() if cases else ():
         if name not in columns:
             similar = similar_column(name, [column for column in columns if column not in used])
-            what = "rename it" if similar else "add it"
+            what = "rename it" if similar else "add the column"
+            blank = "" if predictor.fill is None else "; a blank column is filled as in training"
             raise InputError(
-                f"The case table has no column '{name}', which model '{model.name}' uses{similar}: {what}, or add a "
-                "blank column to have it filled."
+                f"The case table has no column '{name}', which model '{model.name}' uses{similar}: {what}{blank}."
             )
 
 

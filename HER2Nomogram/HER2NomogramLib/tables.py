@@ -129,8 +129,6 @@ def read_extraction_facts(features_path: str | Path) -> dict[str, Any]:
     InputError
         Where it is missing or damaged.
     """
-    if not Path(features_path).is_file():
-        raise InputError(f"Feature table '{features_path}' is not there: check the path.")
     path = Path(features_path).with_suffix(".json")
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))

@@ -395,7 +395,8 @@ def _messages(
         )
     if "train" in kept:
         messages.append(
-            f"{_cases(len(kept['train']))} in split train: if the model was trained on them, their figures are too good."
+            f"{_cases(len(kept['train']))} in split train: if the model was trained on them, their figures are too "
+            "good."
         )
     patients = {case.patient_id for members in kept.values() for case in members}
     if len(patients) < len(evaluated):
