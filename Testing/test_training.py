@@ -639,7 +639,7 @@ def test_a_region_with_the_name_of_a_factor():
     ("change", "words"),
     [
         ({"her2": lambda c: 1}, "0 negative patients"),
-        ({"her2": lambda c: None}, "left out: 80 for 'HER2 status unknown"),
+        ({"her2": lambda c: None}, "The case table has no column her2, or her2_ihc and her2_ish: add the outcome."),
         ({"split": lambda c: "internal_test"}, "No case is in the training split"),
         ({"clinical": lambda c: {"tumor_diameter_mm": "large" if c.case_id == "case7" else c.case_id[4:]}}, "'case7'"),
         ({"clinical": lambda c: {"tumor_diameter_mm": "12"}}, "same value"),
