@@ -18,6 +18,7 @@ from .prediction import TUMOR_DIAMETER
 from .tables import FeatureTable
 
 IMAGE = "image"
+UNKNOWN_OUTCOME = "HER2 status unknown or equivocal without ISH"
 # The region of features whose names say nothing of one, as other software writes them.
 OTHER_REGION = "features"
 # Training patients of each class, at least.
@@ -200,7 +201,7 @@ def is_outcome(column: str) -> bool:
 
 def without_outcome(cases: Sequence[Case]) -> dict[str, str]:
     """Cases that nothing can be learned from, and why; by case_id."""
-    return {case.case_id: "HER2 status unknown or equivocal without ISH" for case in cases if case.her2 is None}
+    return {case.case_id: UNKNOWN_OUTCOME for case in cases if case.her2 is None}
 
 
 def training_cases(cases: Sequence[Case], reasons: Mapping[str, str]) -> list[Case]:

@@ -16,7 +16,7 @@ from scipy.special import expit
 
 from .calibration import Calibration, calibrate, to_log_odds
 from .cases import SPLITS, Case, check_outcomes, ihc_remark
-from .dataset import Exclusion
+from .dataset import UNKNOWN_OUTCOME, Exclusion
 from .decision import DecisionCurve, decision_curve
 from .errors import InputError
 from .metrics import (
@@ -39,7 +39,6 @@ from .recalibration import probabilities_of, recalibrate_model
 EVENTS_FOR_VALIDATION = 100
 # What the cases of a table without splits are.
 COHORT = "cohort"
-UNKNOWN_OUTCOME = "HER2 status unknown or equivocal without ISH"
 
 
 @dataclass(frozen=True, eq=False)
