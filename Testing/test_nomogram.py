@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from HER2NomogramLib.nomogram import LogisticNomogram, intercept_shift, maximum_log_likelihood
+from HER2NomogramLib.nomogram import LogisticNomogram, intercept_shift, logistic_fit, maximum_log_likelihood
 
 
 @parametrize_with_checks([LogisticNomogram(), LogisticNomogram(method="firth")])
@@ -181,3 +181,48 @@ def test_separation_is_noticed_however_wide_the_gap(gap):
         x[:, 1] = y + rng.random(60) * 0.9
     fitted = LogisticNomogram().fit(x, y)
     assert fitted.separated_ and np.abs(fitted.decision_function(x)).max() < 50
+
+
+def penalized(x, y, beta):
+    """Firth's likelihood, written out in the predictors' own units."""
+    design = np.column_stack([np.ones(len(y)), x])
+    log_odds = design @ beta
+    p = 1 / (1 + np.exp(-log_odds))
+    information = design.T @ (design * (p * (1 - p))[:, np.newaxis])
+    return (y * log_odds - np.logaddexp(0, log_odds)).sum() + 0.5 * np.linalg.slogdet(information)[1]
+
+
+def test_logistic_fit_equals_the_model():
+    x, y = cases()
+    for firth, method in ((False, "auto"), (True, "firth")):
+        fit, model = logistic_fit(x, y, firth), LogisticNomogram(method=method).fit(x, y)
+        np.testing.assert_array_equal(fit.coefficients, [model.intercept_, *model.coef_])
+        np.testing.assert_array_equal(fit.covariance, model.covariance_)
+        assert fit.finite
+    assert not logistic_fit(y[:, np.newaxis], y).finite
+
+
+def test_fixed_coefficients_keep_the_penalty_of_all():
+    x, y = cases(n_cases=40)
+    free = logistic_fit(x, y, firth=True)
+    assert free.log_likelihood == pytest.approx(penalized(x, y, free.coefficients), abs=1e-9)
+    fixed = logistic_fit(x, y, firth=True, fixed={1: 0.1, 2: 0.0})
+    np.testing.assert_allclose(fixed.coefficients[2:], [0.1, 0.0], atol=1e-15)
+    assert fixed.log_likelihood == pytest.approx(penalized(x, y, fixed.coefficients), abs=1e-9)
+    np.testing.assert_allclose(fixed.score[:2], 0, atol=1e-6)
+    for index, unit in enumerate([1e-5, 1e-5, 1e-6, 1e-10]):
+        step = np.zeros(4)
+        step[index] = unit
+        up, down = (penalized(x, y, fixed.coefficients + sign * step) for sign in (1, -1))
+        assert fixed.score[index] == pytest.approx((up - down) / (2 * unit), rel=1e-3, abs=1e-2), index
+        if index < 2:
+            assert max(up, down) < fixed.log_likelihood
+    started = logistic_fit(x, y, True, {1: 0.1, 2: 0.0}, start=free.coefficients)
+    np.testing.assert_allclose(started.coefficients, fixed.coefficients, rtol=1e-6)
+
+
+def test_a_coefficient_fixed_at_zero_is_a_predictor_left_out():
+    x, y = cases()
+    fixed, left_out = logistic_fit(x, y, fixed={1: 0.0}), logistic_fit(x[:, [0, 2]], y)
+    np.testing.assert_allclose(fixed.coefficients[[0, 1, 3]], left_out.coefficients, rtol=1e-6)
+    assert fixed.log_likelihood == pytest.approx(maximum_log_likelihood(x[:, [0, 2]], y), abs=1e-9)

@@ -1,0 +1,415 @@
+"""Odds ratios of an outcome from logistic models, with the tests and the checks that a clinical paper reports."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+from scipy.stats import chi2
+
+from .errors import InputError
+from .nomogram import LogisticFit, logistic_fit
+from .variable import Variable
+
+WALD = "Wald"
+PROFILE = "profile penalized likelihood"
+_Z = NormalDist().inv_cdf(0.975)
+# A column of which less than this share is left by the columns before it is their linear combination but for rounding:
+# a variance inflation of ten billion.
+_NOTHING_LEFT = 1e-5
+# Profiles are followed this many standard errors from the estimate; what is not reached by then is infinite.
+_FARTHEST = 1e3
+
+
+@dataclass(frozen=True)
+class OddsRatio:
+    """An odds ratio with its 95% interval and p-value; NaN where there is none.
+
+    Attributes
+    ----------
+    value, low, high : float
+        A bound that the data do not give is 0 or infinite.
+    p : float
+        Of no association, two-sided.
+    method : str
+        How interval and p-value were found.
+    """
+
+    value: float
+    low: float
+    high: float
+    p: float
+    method: str = ""
+
+
+@dataclass(frozen=True)
+class LikelihoodRatio:
+    """A likelihood-ratio test of nested models."""
+
+    statistic: float
+    df: int
+    p: float
+
+
+@dataclass(frozen=True)
+class Term:
+    """One line of a table of odds ratios: a number, or one level of a category.
+
+    Attributes
+    ----------
+    predictor : str
+    level : str or None
+        None for a number.
+    n, events : int
+        Rows of the model with this level (all rows for a number), and how many of them have the event.
+    odds_ratio : OddsRatio or None
+        None for the reference level.
+    """
+
+    predictor: str
+    level: str | None
+    n: int
+    events: int
+    odds_ratio: OddsRatio | None
+
+
+@dataclass(frozen=True, eq=False)
+class AssociationModel:
+    """A logistic model of an outcome on some variables, in the rows that have all of them.
+
+    Attributes
+    ----------
+    variables : tuple of Variable
+        Of the rows used, without levels that none of these has.
+    n, events : int
+        Rows used, and how many of them have the event.
+    firth : bool
+        Whether Firth's penalized likelihood was used, with profile intervals and likelihood-ratio p-values; else
+        maximum likelihood with Wald intervals and p-values.
+    terms : tuple of Term
+        In the order of the variables and their levels, references included.
+    tests : mapping of str to LikelihoodRatio
+        By predictor, against the model without it.
+    overall : LikelihoodRatio
+        Against the model with an intercept only.
+    vif : mapping of str to float
+        Variance inflation of every variable by the others, from their design columns. For a category it is the
+        generalized one (Fox and Monette, J Am Stat Assoc 1992;87:178) with the power 1/df, so that it reads alike.
+    nagelkerke : float
+        R squared of Nagelkerke (Biometrika 1991;78:691), from the likelihood without a penalty.
+    events_per_coefficient : float
+        Rows of the rarer outcome per coefficient besides the intercept.
+    intercept : float
+    coefficients : np.ndarray, shape (n_coefficients,)
+        Log odds ratios, in the order of the terms that have one.
+    covariance : np.ndarray, shape (n_coefficients + 1, n_coefficients + 1)
+        Of the intercept and the coefficients.
+    """
+
+    variables: tuple[Variable, ...]
+    n: int
+    events: int
+    firth: bool
+    terms: tuple[Term, ...]
+    tests: Mapping[str, LikelihoodRatio]
+    overall: LikelihoodRatio
+    vif: Mapping[str, float]
+    nagelkerke: float
+    events_per_coefficient: float
+    intercept: float
+    coefficients: np.ndarray
+    covariance: np.ndarray
+
+
+def fit_association(variables: Sequence[Variable], y: np.ndarray, firth: bool | None = None) -> AssociationModel:
+    """Logistic model of an outcome on variables, in the rows that have all of these.
+
+    Maximum likelihood with Wald intervals and p-values is what clinical papers report. Where the variables separate the
+    outcome, as when no row of a level has the event, it has no finite solution, and the whole model is fitted by
+    Firth's penalized likelihood, with profile intervals and penalized likelihood-ratio tests (Heinze and Schemper, Stat
+    Med 2002;21:2409): models without a predictor keep the penalty of the whole model.
+
+    Parameters
+    ----------
+    variables : sequence of Variable
+        One or more.
+    y : np.ndarray of 0 and 1, shape (n_rows,)
+    firth : bool, optional
+        Whether to use Firth's method; by default only where the data separate.
+
+    Raises
+    ------
+    InputError
+        Where there are too few rows with or without the event, a variable has one value only, variables are linear
+        combinations of others, or maximum likelihood is asked for and has no solution.
+    """
+    variables, y = _complete(variables, y)
+    _check(variables, y)
+    x, columns = _design(variables)
+    best = logistic_fit(x, y, bool(firth))
+    if not best.finite and firth is not None:
+        raise InputError(
+            f"The model of {_listed(variables)} has no finite odds ratios by maximum likelihood, because its "
+            "predictors separate the outcome: use Firth's method."
+        )
+    penalized = bool(firth) or not best.finite
+    if not best.finite:
+        best = logistic_fit(x, y, firth=True)
+    models = _Nested(x, y, penalized, best)
+    rarer = min(y.sum(), len(y) - y.sum())
+    return AssociationModel(
+        variables=variables,
+        n=len(y),
+        events=int(y.sum()),
+        firth=penalized,
+        terms=_terms(variables, y, columns, models),
+        tests={name: models.without(of_variable) for name, of_variable in columns.items()},
+        overall=models.without(range(x.shape[1])),
+        vif=_vif(x, columns),
+        nagelkerke=_nagelkerke(x, y, best.coefficients),
+        events_per_coefficient=float(rarer / x.shape[1]),
+        intercept=float(best.coefficients[0]),
+        coefficients=best.coefficients[1:],
+        covariance=best.covariance,
+    )
+
+
+def redundant(variables: Sequence[Variable], y: np.ndarray) -> tuple[str, ...]:
+    """Variables that say nothing of their own, or in part, beside those before them, in the rows that have all.
+
+    These are variables with one value only, and those of which a design column is a linear combination of columns of
+    the variables before: HER2 status after the immunophenotype, which determines it. The variables that are left can
+    be fitted together. The same is not said of a variable that is nearly such a combination: see its VIF.
+
+    Parameters
+    ----------
+    variables : sequence of Variable
+        The more important ones first.
+    y : np.ndarray of 0 and 1, shape (n_rows,)
+        Of the same rows; what it is does not matter.
+
+    Returns
+    -------
+    names : tuple of str
+        In the order given.
+    """
+    left, found = list(variables), set()
+    while left:
+        # Without a variable more rows are complete, and what was redundant in the few may not be in the many.
+        complete, _ = _complete(left, y)
+        first = _first_redundant(complete)
+        if first is None:
+            break
+        found.add(left.pop(first).name)
+    return tuple(variable.name for variable in variables if variable.name in found)
+
+
+def interaction_test(variables: Sequence[Variable], by: Variable, name: str, y: np.ndarray) -> LikelihoodRatio:
+    """Whether the odds ratios of one variable differ between the levels of another.
+
+    Likelihood-ratio test of the products of the two added to the model of all variables; penalized (see
+    :func:`fit_association`) where the products separate the outcome. Products that the rows cannot tell apart, for
+    want of rows with both, do not count as degrees of freedom; where none is left the statistic and p are NaN.
+
+    Parameters
+    ----------
+    variables : sequence of Variable
+    by : Variable
+        Added to the model unless it is in it.
+    name : str
+        Of the variable to multiply with ``by``.
+    y : np.ndarray of 0 and 1, shape (n_rows,)
+
+    Raises
+    ------
+    InputError
+        As for :func:`fit_association`, of the model without products.
+    """
+    others = [variable for variable in variables if variable.name != by.name]
+    if name not in {variable.name for variable in others}:
+        raise ValueError(f"'{name}' is not among the variables, or is the one that it would be multiplied with")
+    complete, y = _complete([*others, by], y)
+    _check(complete, y)
+    x, columns = _design(complete)
+    products = (x[:, columns[name], np.newaxis] * x[:, np.newaxis, columns[by.name]]).reshape(len(y), -1)
+    told_apart = ~_dependent(np.hstack([x, products]))[x.shape[1] :]
+    if not told_apart.any():
+        return LikelihoodRatio(math.nan, 0, math.nan)
+    x = np.hstack([x, products[:, told_apart]])
+    best = logistic_fit(x, y)
+    firth = not best.finite
+    models = _Nested(x, y, firth, logistic_fit(x, y, firth=True) if firth else best)
+    return models.without(range(x.shape[1] - int(told_apart.sum()), x.shape[1]))
+
+
+class _Nested:
+    """A fitted model and those in which some of its coefficients are fixed, on the same rows."""
+
+    def __init__(self, x: np.ndarray, y: np.ndarray, firth: bool, best: LogisticFit):
+        self._x, self._y = x, y
+        self.firth, self.best = firth, best
+
+    def without(self, columns: Sequence[int]) -> LikelihoodRatio:
+        """Likelihood-ratio test against the model where the coefficients of some columns are zero."""
+        fit = logistic_fit(self._x, self._y, self.firth, dict.fromkeys(columns, 0.0))
+        statistic = max(2 * (self.best.log_likelihood - fit.log_likelihood), 0.0)
+        return LikelihoodRatio(statistic, len(columns), float(chi2.sf(statistic, len(columns))))
+
+    def odds_ratio(self, column: int) -> OddsRatio:
+        """Odds ratio per unit of a column."""
+        beta = float(self.best.coefficients[column + 1])
+        error = math.sqrt(self.best.covariance[column + 1, column + 1])
+        if self.firth:
+            low, high = (self._profile_bound(column, beta, sign * error) for sign in (-1, 1))
+            return OddsRatio(_exp(beta), _exp(low), _exp(high), self.without([column]).p, PROFILE)
+        p = math.erfc(abs(beta) / error / math.sqrt(2))
+        return OddsRatio(_exp(beta), _exp(beta - _Z * error), _exp(beta + _Z * error), p, WALD)
+
+    def _profile_bound(self, column: int, beta: float, error: float) -> float:
+        """Where the profile likelihood has fallen so far as the 95% interval allows, on the side of ``error``.
+
+        The root of twice the fall is nearly linear in the coefficient, and its slope comes with the fit: Newton steps
+        along it, and halves or doubles of the way where one leads astray.
+        """
+        # In standard errors from the estimate: a place inside the interval, and one outside.
+        inside, outside, at = 0.0, math.inf, _Z
+        start = self.best.coefficients
+        while at < _FARTHEST:
+            fit = logistic_fit(self._x, self._y, True, {column: beta + at * error}, start)
+            root = math.sqrt(max(2 * (self.best.log_likelihood - fit.log_likelihood), 0.0))
+            if abs(root - _Z) < 1e-8 or outside - inside < 1e-10:
+                return beta + at * error
+            if root > _Z:
+                outside = at
+            else:
+                inside, start = at, fit.coefficients
+            slope = -fit.score[column + 1] * error / root if root > 0 else math.nan
+            step = (_Z - root) / slope if slope > 0 else math.nan
+            if inside < at + step < min(outside, 2 * at):
+                at += step
+            else:
+                at = 2 * at if math.isinf(outside) else (inside + outside) / 2
+        return math.copysign(math.inf, error)
+
+
+def _complete(variables: Sequence[Variable], y: np.ndarray) -> tuple[tuple[Variable, ...], np.ndarray]:
+    """Variables and outcome of the rows that have all of the variables, without levels that none of these has."""
+    y = np.asarray(y, dtype=float)
+    if not variables:
+        raise ValueError("a model needs at least one variable")
+    if any(len(variable.values) != len(y) for variable in variables) or not np.isin(y, (0, 1)).all():
+        raise ValueError("variables and outcome must have as many values, and the outcome must be 0 or 1")
+    rows = np.all([variable.known for variable in variables], axis=0)
+    return tuple(variable.rows(rows).without_empty_levels() for variable in variables), y[rows]
+
+
+def _check(variables: Sequence[Variable], y: np.ndarray) -> None:
+    """Refuse rows that odds ratios cannot come from; said for people, by the names of the variables."""
+    events, names = int(y.sum()), _listed(variables)
+    if min(events, len(y) - events) < 2:
+        raise InputError(
+            f"The model of {names} has {len(y)} rows without missing values, {events} of them with the event: odds "
+            "ratios need at least 2 with and 2 without it. Leave out predictors with many missing values."
+        )
+    for variable in variables:
+        if np.ptp(variable.values) == 0:
+            value = variable.levels[0] if variable.levels else f"{variable.values[0]:g}"
+            raise InputError(
+                f"'{variable.name}' has one value only ('{value}') in the {len(y)} rows that have all of {names}: "
+                "leave it out."
+            )
+    first = _first_redundant(variables)
+    if first is not None:
+        raise InputError(
+            f"'{variables[first].name}' is determined by other predictors of the model ({_listed(variables[:first])}): "
+            "leave one of them out."
+        )
+
+
+def _listed(variables: Sequence[Variable]) -> str:
+    return ", ".join(f"'{variable.name}'" for variable in variables)
+
+
+def _design(variables: Sequence[Variable]) -> tuple[np.ndarray, dict[str, list[int]]]:
+    """Design matrix, and which of its columns are those of a variable."""
+    parts = [variable.design() for variable in variables]
+    ends = np.cumsum([part.shape[1] for part in parts])
+    columns = {v.name: list(range(end - p.shape[1], end)) for v, p, end in zip(variables, parts, ends)}
+    return np.hstack(parts), columns
+
+
+def _dependent(x: np.ndarray) -> np.ndarray:
+    """Which columns are linear combinations of a constant and the columns before them; shape (n_columns,)."""
+    basis = np.ones((len(x), 1)) / math.sqrt(len(x))
+    found = np.zeros(x.shape[1], dtype=bool)
+    for index, column in enumerate(x.T):
+        varying = column - column.mean()
+        left = varying
+        # The second time takes away what rounding left of the first.
+        for _ in range(2):
+            left = left - basis @ (basis.T @ left)
+        size = np.linalg.norm(varying)
+        found[index] = size <= 1e-12 * np.linalg.norm(column) or np.linalg.norm(left) < _NOTHING_LEFT * size
+        if not found[index]:
+            basis = np.column_stack([basis, left / np.linalg.norm(left)])
+    return found
+
+
+def _first_redundant(variables: Sequence[Variable]) -> int | None:
+    x, columns = _design(variables)
+    dependent = _dependent(x)
+    for index, of_variable in enumerate(columns.values()):
+        # A category with one level has no column at all.
+        if not of_variable or dependent[of_variable].any():
+            return index
+    return None
+
+
+def _terms(
+    variables: Sequence[Variable], y: np.ndarray, columns: Mapping[str, Sequence[int]], models: _Nested
+) -> tuple[Term, ...]:
+    terms = []
+    for variable in variables:
+        odds_ratios = [models.odds_ratio(column) for column in columns[variable.name]]
+        if not variable.levels:
+            terms.append(Term(variable.name, None, len(y), int(y.sum()), odds_ratios[0]))
+            continue
+        for index, (level, odds_ratio) in enumerate(zip(variable.levels, [None, *odds_ratios])):
+            of_level = y[variable.values == index]
+            terms.append(Term(variable.name, level, len(of_level), int(of_level.sum()), odds_ratio))
+    return tuple(terms)
+
+
+def _vif(x: np.ndarray, columns: Mapping[str, Sequence[int]]) -> dict[str, float]:
+    """Variance inflation from the determinants of the correlations of the columns: own, of the others, of all."""
+    correlation = np.corrcoef(x, rowvar=False).reshape(x.shape[1], x.shape[1])
+
+    def log_determinant(index: Sequence[int]) -> float:
+        return float(np.linalg.slogdet(correlation[np.ix_(index, index)])[1]) if len(index) else 0.0
+
+    everything = range(x.shape[1])
+    found = {}
+    for name, own in columns.items():
+        others = [column for column in everything if column not in own]
+        inflation = log_determinant(own) + log_determinant(others) - log_determinant(everything)
+        found[name] = max(math.exp(inflation / len(own)), 1.0)
+    return found
+
+
+def _nagelkerke(x: np.ndarray, y: np.ndarray, coefficients: np.ndarray) -> float:
+    n, events = len(y), y.sum()
+    log_odds = coefficients[0] + x @ coefficients[1:]
+    reached = float((y * log_odds - np.logaddexp(0.0, log_odds)).sum())
+    empty = events * math.log(events / n) + (n - events) * math.log(1 - events / n)
+    return float(-math.expm1(2 / n * (empty - reached)) / -math.expm1(2 / n * empty))
+
+
+def _exp(log_odds_ratio: float) -> float:
+    """Odds ratio; infinite beyond what a number can be."""
+    try:
+        return math.exp(log_odds_ratio)
+    except OverflowError:
+        return math.inf
