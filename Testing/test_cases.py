@@ -217,7 +217,7 @@ def test_image_without_its_segmentation(table, columns, row, named):
 
 @pytest.mark.parametrize(
     ("column", "entry"),
-    [("her2", "2"), ("her2", "maybe"), ("her2_ihc", "4+"), ("her2_ish", "2+"), ("her2_ish", "amplified")],
+    [("her2", "2"), ("her2", "maybe"), ("her2_ihc", "4+"), ("her2_ihc", "+"), ("her2_ihc", "-"), ("her2_ish", "2+")],
 )
 def test_bad_outcome(table, column, entry):
     message = refusal(table(f"case_id,{column}\nL1,{entry}\n"))
@@ -261,6 +261,24 @@ def test_scores_that_spreadsheets_have_changed(ihc, score):
 def test_status_that_is_given_counts(her2, status):
     assert her2_status(her2) == status
     assert her2_status(her2, "2+", "") == status
+
+
+@pytest.mark.parametrize(
+    ("her2", "ihc", "ish", "status"),
+    [
+        ("HER2-positive", "", "", 1),
+        ("neg.", "", "", 0),
+        ("unknown", "3+", "", 1),
+        ("", "IHC 2+", "not amplified", 0),
+        ("", "equivocal", "FISH+", 1),
+        ("", "2+", "pending", None),
+        ("", "negative", "", 0),
+        ("", "0/1+", "", 0),
+        ("na", "n/a", "nan", None),
+    ],
+)
+def test_the_spellings_of_real_tables(her2, ihc, ish, status):
+    assert her2_status(her2, ihc, ish) == status
 
 
 def test_status_in_the_table(table):

@@ -10,16 +10,14 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
+from . import spellings
 from .errors import InputError
 
 SPLITS = ("train", "internal_test", "prospective_test")
 _OWN_COLUMNS = ("case_id", "patient_id", "split", "segment", "exclude_segments", "pixel_spacing_mm")
-_POSITIVE = {"1", "1.0", "positive", "pos", "+"}
-_NEGATIVE = {"0", "0.0", "negative", "neg", "-"}
 EQUIVOCAL = "2+"
 # Names that agree by this share are probably two spellings of one.
 _SIMILAR = 0.8
-_IHC = {"0", "1+", EQUIVOCAL, "3+"}
 
 
 @dataclass(frozen=True)
@@ -119,21 +117,23 @@ def her2_status(her2: str, ihc: str = "", ish: str = "") -> int | None:
         Where an entry is not one of these.
     """
     her2, ihc, ish = her2.strip().lower(), ihc.strip().lower(), ish.strip().lower()
-    if her2 and her2 not in _POSITIVE | _NEGATIVE:
-        raise InputError(f"her2 is '{her2}': give 1 (positive), 0 (negative) or nothing.")
-    if ish and ish not in _POSITIVE | _NEGATIVE:
-        raise InputError(f"her2_ish is '{ish}': give positive, negative or nothing.")
+    try:
+        status = spellings.ish_status(her2)
+    except ValueError:
+        raise InputError(f"her2 is '{her2}': give 1 (positive), 0 (negative) or nothing.") from None
+    try:
+        amplified = spellings.ish_status(ish)
+    except ValueError:
+        raise InputError(f"her2_ish is '{ish}': give positive, negative or nothing.") from None
     score = _ihc_score(ihc)
-    if score and score not in _IHC:
+    if score is None:
         raise InputError(f"her2_ihc is '{ihc}': give 0, 1+, 2+, 3+ or nothing.")
-    derived = {"3+": 1, "0": 0, "1+": 0}.get(score)
-    if score == "2+" and ish:
-        derived = int(ish in _POSITIVE)
-    if not her2:
-        return derived
-    if derived is not None and derived != int(her2 in _POSITIVE):
+    derived = {"3+": True, "0": False, "1+": False, spellings.IHC_NEGATIVE: False, EQUIVOCAL: amplified}.get(score)
+    if status is None:
+        return None if derived is None else int(derived)
+    if derived is not None and derived != status:
         raise InputError(f"her2 is '{her2}', but her2_ihc '{ihc}' and her2_ish '{ish}' say otherwise: correct one.")
-    return int(her2 in _POSITIVE)
+    return int(status)
 
 
 def ihc_remark(cases: Sequence[Case]) -> str:
@@ -188,11 +188,15 @@ def similar_column(name: str, columns: Iterable[str]) -> str:
     return f" (is '{found[0]}' meant?)" if found else ""
 
 
-def _ihc_score(ihc: str) -> str:
-    """IHC score as it is written in reports, empty where it is unknown."""
-    # Spreadsheets make numbers of scores, and floats of whole numbers where a cell in the column is blank.
-    text = ihc.removesuffix(".0")
-    return {"0+": "0", "1": "1+", "2": "2+", "3": "3+"}.get(text, text)
+def _ihc_score(ihc: str) -> str | None:
+    """IHC score as it is written in reports, empty where it is unknown, None where it is not understood."""
+    # A plus sign alone is 1+ to some and positive to others; a dash can be a missing score.
+    if ihc.strip("() ") == "+" or spellings.is_dash(ihc):
+        return None
+    try:
+        return spellings.ihc_score(ihc) or ""
+    except ValueError:
+        return None
 
 
 def _check_columns(columns: list[str], path: Path) -> None:
