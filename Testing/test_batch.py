@@ -35,7 +35,7 @@ from HER2NomogramLib.batch import (
 from HER2NomogramLib.cases import Case, CaseImage, read_cases
 from HER2NomogramLib.errors import InputError
 from HER2NomogramLib.features import ExtractionSettings
-from HER2NomogramLib.modelfile import Signature
+from HER2NomogramLib.modelfile import Predictor, Signature
 from HER2NomogramLib.phantom import make_cohort
 from HER2NomogramLib.prediction import predict_case, predict_row
 from HER2NomogramLib.regions import feret_diameter_mm
@@ -458,6 +458,21 @@ def test_missing_factor_of_a_batch_is_filled_and_an_unknown_level_fails_its_case
     first, third = rows_of(out)
     assert "Breast density is missing: C (" in first["warnings"] and "Age is missing" not in first["warnings"]
     assert "Age is missing: 52 years (" in third["warnings"] and "density is missing" not in third["warnings"]
+
+
+def test_derived_factors_of_a_model(cases, extracted, tmp_path):
+    er = Predictor("er_status", "clinical", "ER status", "", 0.0, 1.0, ("negative", "positive"))
+    model = make_model(nomogram=make_logistic((INTRATUMORAL, er), (1.0, 0.5)), clinical=make_logistic((er,), (0.5,)))
+    entries = ["90%", "<1%", "1-2-3"]
+    changed = [replace(case, clinical={"er": text}) for case, text in zip(cases, entries)]
+    result = predict_cases(changed, model, tmp_path / "p.csv", **from_table(extracted))
+    assert [prediction.predictors["er_status"] for prediction in result.done.values()] == [1, 0]
+    assert list(result.failed) == ["phantom_0003"] and "'er_status' is 'er = 1-2-3'" in result.failed["phantom_0003"]
+    given = [replace(case, clinical={"er_status": "positive", "er": "rubbish"}) for case in cases]
+    result = predict_cases(given, model, tmp_path / "p.csv", **from_table(extracted))
+    assert [prediction.predictors["er_status"] for prediction in result.done.values()] == [1, 1, 1]
+    with pytest.raises(InputError, match="no column 'er_status', nor 'er' to derive it from .is 'ER' meant"):
+        predict_cases([replace(cases[0], clinical={"ER": "1"})], model, tmp_path / "p.csv", **from_table(extracted))
 
 
 # --- features of other software ---------------------------------------------------------------------------------------

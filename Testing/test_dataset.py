@@ -154,6 +154,36 @@ def test_reasons_for_leaving_a_case_out():
     assert data.dropped_features == 0
 
 
+def test_derived_factors():
+    # Of training and test cases alike; c4 is a test case whose entry is not understood.
+    er = ["90%", "<1%", "+", "-", "foo", "", "0", "neg", "1", "80", "pos", "5%"]
+    cases = [replace(case, clinical={"er": er[i], "age": str(45 + i)}) for i, case in enumerate(make_cases())]
+    data = assembled(cases, factors=("er_status", "age_over_50"))
+    assert [(factor.label, factor.levels) for factor in data.factors] == [
+        ("ER status", ("negative", "positive")),
+        ("Age > 50 years", ("no", "yes")),
+    ]
+    assert data.excluded == (Exclusion("c4", "internal_test", "er_status 'er = foo' does not occur in training"),)
+    np.testing.assert_array_equal(data.clinical[:, 0], [1, 0, 1, 0, NAN, 0, 0, 1, 1, 1, 1])
+    np.testing.assert_array_equal(data.clinical[:, 1], [0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1])
+    trained = changed(cases, "c2", entries={"er": "foo"})
+    assert "Column 'er' of the case table (for er_status): 1 entry is not understood ('foo')" in refusal(
+        trained, factors=("er_status",)
+    )
+    assert "nor 'ki67' to derive it from" in refusal(cases, factors=("ki67_at_least_20",))
+
+
+def test_levels_of_derived_factors_have_their_own_order():
+    histology = ["IDC", "ILC", "invasive ductal"] * 4
+    cases = [replace(case, clinical={"histology": histology[i]}) for i, case in enumerate(make_cases())]
+    data = assembled(cases, factors=("idc",))
+    assert data.factors[0].levels == ("other histology", "IDC")
+    np.testing.assert_array_equal(data.clinical[:, 0], [1, 0, 1] * 4)
+    # A column of that name is what it is.
+    own = [replace(case, clinical={**case.clinical, "idc": "xy"[i % 2]}) for i, case in enumerate(cases)]
+    assert assembled(own, factors=("idc",)).factors[0].levels == ("x", "y")
+
+
 def test_missing_factors_are_kept_or_left_out():
     cases = changed(make_cases(), "c1", entries={"grade": " "})
     kept = assembled(cases)

@@ -12,6 +12,7 @@ import pytest
 from HER2NomogramLib import training
 from HER2NomogramLib.batch import predict_cases
 from HER2NomogramLib.cases import Case
+from HER2NomogramLib.derived import with_derived
 from HER2NomogramLib.errors import InputError
 from HER2NomogramLib.metrics import roc_auc, youden_cutoff
 from HER2NomogramLib.modelfile import LOGISTIC_MODELS, load_model, save_model
@@ -232,6 +233,24 @@ def test_declared_categories_of_a_spreadsheet(cohort, tmp_path):
     assert_model_gives_what_the_pipeline_gives(result, table, grades, tmp_path)
     numeric = train(grades, table, facts, dataclasses.replace(options, categorical=()))
     assert numeric.model.clinical.predictors[0].levels == ()
+
+
+def test_derived_factors(rich_cohort, tmp_path):
+    cases, table, facts = rich_cohort
+    options = TrainingOptions(clinical=("age_over_50", "tumor_diameter_mm"), **QUICK)
+    check_before_extraction(cases, REGIONS, options)
+    result = train(cases, table, facts, options)
+    predictor = result.model.clinical.predictors[0]
+    assert (predictor.name, predictor.label, predictor.levels) == ("age_over_50", "Age > 50 years", ("no", "yes"))
+    derived = with_derived(cases, ["age_over_50"])
+    assert assert_model_gives_what_the_pipeline_gives(result, table, derived, tmp_path) == 50
+    # The same numbers as with a column that the user derives.
+    own = train(derived, table, facts, options)
+    assert own.model.nomogram.coefficients == result.model.nomogram.coefficients
+    # What is not understood in a training case is found before the images are extracted.
+    cases = replace_cases(cases, clinical=lambda c: {**c.clinical, "age": "old" if c.case_id == "case7" else "50"})
+    with pytest.raises(InputError, match="Column 'age' of the case table .*1 entry is not understood .'old'."):
+        check_before_extraction(cases, REGIONS, options)
 
 
 def test_model_records_what_it_was_made_from(result):
@@ -662,6 +681,8 @@ def test_cohorts_that_carry_no_model_are_refused(cohort, no_fitting, change, wor
         ({"clinical": ("grade",)}, "no column 'grade'"),
         ({"clinical": ("her2_ish",)}, "what the model predicts"),
         ({"clinical": ("HER2",)}, "what the model predicts"),
+        ({"clinical": ("immunophenotype",)}, "'immunophenotype' tells what the model predicts"),
+        ({"clinical": ("hr_status",)}, "no column 'hr_status', nor 'er' to derive it from"),
         ({"clinical": ("age", "age")}, "named twice"),
         ({"categorical": ("grade",)}, "no clinical factor"),
         ({"method": "best"}, "best"),

@@ -16,6 +16,7 @@ import SimpleITK as sitk
 
 from . import __version__
 from .cases import Case
+from .derived import with_derived
 from .errors import InputError
 from .features import ExtractionSettings, feature_row
 from .files import atomic_path, check_writable, write_text_atomically
@@ -154,6 +155,8 @@ def predict_cases(
         _check_settings(model, facts or {})
     if features is not None:
         features.check_cases([case.case_id for case in cases])
+    # A case whose entries are not understood fails for itself.
+    cases = with_derived(cases, [predictor.name for predictor in model.clinical_predictors], strict=())
     check_factors(model, cases, measured=features is None or diameter_column() in features.columns)
 
     def write(path: Path) -> None:

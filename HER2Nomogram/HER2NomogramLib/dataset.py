@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from .batch import diameter_column
 from .cases import Case, check_outcomes, is_blank, is_own, similar_column
 from .clinical import LARGEST, MAXIMUM_LEVELS, Factor, describe_factor
+from .derived import derived_variable, tells_her2, with_derived
 from .errors import InputError
 from .prediction import TUMOR_DIAMETER
 from .tables import FeatureTable
@@ -136,7 +137,7 @@ def assemble(
     regions : sequence of str or None
         Regions of the extraction; None for a table of other software, whose columns say which regions there are.
     factor_names, categorical : sequence of str
-        Clinical factors, and those of them whose numbers name categories.
+        Clinical factors, columns or derived ones, and those of them whose numbers name categories.
     impute : bool
         Whether cases with a missing factor stay; else they are left out.
 
@@ -146,6 +147,9 @@ def assemble(
         Where too few training cases are left, the columns are not those of the regions, one of them is the outcome, an
         entry of a training case cannot be used, or cases of different patients are the same.
     """
+    # Entries of test cases that are not understood leave out the case, not the table.
+    columns = {column for case in cases for column in case.clinical}
+    cases = with_derived(cases, factor_names, strict=("train",))
     check_columns(cases, factor_names)
     table.check_cases([case.case_id for case in cases])
     blocks = _blocks(table.columns, regions)
@@ -159,7 +163,7 @@ def assemble(
                 reasons.setdefault(case_id, f"no value of {missing[0]}")
     trained = training_cases(cases, reasons)
     factors = tuple(
-        describe_factor(name, {case.case_id: entries[case.case_id][name] for case in trained}, name in categorical)
+        _described(name, {case.case_id: entries[case.case_id][name] for case in trained}, name in categorical, columns)
         for name in factor_names
     )
     values = _values(cases, factors, entries, reasons)
@@ -175,6 +179,16 @@ def assemble(
     _refuse_the_outcome(dataset)
     _refuse_copies(dataset)
     return dataset
+
+
+def _described(name: str, texts: Mapping[str, str], categorical: bool, columns: Collection[str]) -> Factor:
+    """What sort of factor a column is; a derived one is called, and its levels are ordered, as it says itself."""
+    factor = describe_factor(name, texts, categorical)
+    derived = derived_variable(name) if name not in columns else None
+    if derived is None:
+        return factor
+    levels = tuple(level for level in derived.levels if level in factor.levels)
+    return replace(factor, label=derived.label, levels=levels)
 
 
 def check_columns(cases: Sequence[Case], factor_names: Sequence[str]) -> None:
@@ -195,8 +209,8 @@ def check_columns(cases: Sequence[Case], factor_names: Sequence[str]) -> None:
 
 
 def is_outcome(column: str) -> bool:
-    """Whether a column says whether the case is HER2-positive."""
-    return column.lower().startswith("her2")
+    """Whether a column says whether the case is HER2-positive, as the immunophenotype does among others."""
+    return column.lower().startswith("her2") or tells_her2(column)
 
 
 def without_outcome(cases: Sequence[Case]) -> dict[str, str]:

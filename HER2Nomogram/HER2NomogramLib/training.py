@@ -17,6 +17,7 @@ from .batch import software_versions
 from .cases import SPLITS, Case, ihc_remark, is_blank
 from .clinical import describe_factor
 from .dataset import IMAGE, Dataset, assemble, check_columns, is_outcome, training_cases, without_outcome
+from .derived import with_derived
 from .errors import InputError
 from .features import ExtractionSettings
 from .metrics import youden_cutoff
@@ -195,6 +196,7 @@ def check_before_extraction(cases: Sequence[Case], regions: Sequence[str], optio
     """
     _check_options(options)
     _check_regions(options, regions)
+    cases = with_derived(cases, options.clinical, strict=("train",))
     check_columns(cases, options.clinical)
     trained = training_cases(cases, without_outcome(cases))
     for name in options.clinical:
@@ -265,7 +267,10 @@ def _check_options(options: TrainingOptions) -> None:
             raise InputError(f"'{repeated[0]}' is named twice among the predictors: name it once.")
     outcomes = [name for name in options.clinical if is_outcome(name)]
     if outcomes:
-        raise InputError(f"'{outcomes[0]}' is what the model predicts, it cannot be a clinical factor: leave it out.")
+        tells = "is" if outcomes[0].lower().startswith("her2") else "tells"
+        raise InputError(
+            f"'{outcomes[0]}' {tells} what the model predicts, it cannot be a clinical factor: leave it out."
+        )
     unknown = [name for name in options.categorical if name not in options.clinical]
     if unknown:
         raise InputError(f"'{unknown[0]}' is declared a category but is no clinical factor: name it among these too.")
