@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -15,10 +16,12 @@ from HER2NomogramLib.curves import decision_figure, nested_figure, roc_figure
 from HER2NomogramLib.decision import decision_curve
 from HER2NomogramLib.feature_plots import cv_figure, selection_figure, signature_figure
 from HER2NomogramLib.flow_plot import flow_figure
+from HER2NomogramLib.forest_plot import REFERENCE, ForestRow, forest_figure
 from HER2NomogramLib.mammogram import Mammogram
 from HER2NomogramLib.metrics import Estimate
 from HER2NomogramLib.modelfile import Predictor, Signature
 from HER2NomogramLib.nomogram_plot import nomogram_figure
+from HER2NomogramLib.odds_ratios import OddsRatio
 from HER2NomogramLib.regions import make_regions
 from HER2NomogramLib.resampling import NestedValidation
 
@@ -87,6 +90,13 @@ def _repeats(title: str):
     return nested_figure(make_nested({name: areas - 0.03 * i for i, name in enumerate(MODELS)}), title, notice=NOTICE)
 
 
+def _forest(title: str):
+    odds = OddsRatio(1.95, 0.92, 4.14, 0.08), OddsRatio(5.89, 2.42, math.inf, 0.001)
+    rows = [ForestRow("HER2 status", "group"), ForestRow("negative", "level", "21/130", (REFERENCE, REFERENCE))]
+    rows.append(ForestRow("positive", "level", "15/55", odds))
+    return forest_figure(rows, ("Univariate", "Adjusted"), title, note_head="With outcome/n", notice=NOTICE)
+
+
 FEATURES = [("original_firstorder_Entropy", 0.41), ("wavelet-LH_glszm_SmallAreaLowGrayLevelEmphasis", -0.3)]
 # A figure of every sort with a title.
 EXAMPLES: dict[str, Callable] = {
@@ -99,6 +109,7 @@ EXAMPLES: dict[str, Callable] = {
     "penalty": _penalty,
     "signature": lambda title: signature_figure(make_signature(*FEATURES), title, notice=NOTICE),
     "selection": lambda title: selection_figure([(name, abs(v)) for name, v in FEATURES], {}, title, notice=NOTICE),
+    "forest": _forest,
     "flow": lambda title: flow_figure(25, {"no features": 3}, {"Internal test": (22, 8)}, title, notice=NOTICE),
 }
 

@@ -84,6 +84,13 @@ def test_one_split_needs_no_box_for_all_of_them():
     assert "Prospective test" in text and "25 cases analyzed" not in text
 
 
+def test_event_has_the_name_that_is_asked_for():
+    text = written(flow_figure(25, {}, {"Analyzed": (25, 9)}, event="with Microcalcifications: present"))
+    assert "9 with Microcalcifications: present (36%)" in text and not any("HER2" in part for part in text)
+    text = written(flow_figure(30, {}, {"A": (25, 9), "B": (5, 1)}, event="with recurrence"))
+    assert {"10 with recurrence (33%)", "9 with recurrence (36%)", "1 with recurrence (20%)"} <= set(text)
+
+
 def test_numbers_that_do_not_add_up_are_refused():
     with pytest.raises(ValueError, match="143 cases less 11 excluded ones are not the 131"):
         flow_figure(143, REASONS, SPLITS)

@@ -31,6 +31,7 @@ def flow_figure(
     splits: Mapping[str, tuple[int, int]],
     title: str = "",
     *,
+    event: str = "HER2-positive",
     notice: str = "",
 ) -> Figure:
     """Flow of cases: those given, those left out and why, and those that each split has.
@@ -42,8 +43,10 @@ def flow_figure(
     excluded : mapping of str to int
         Cases left out by reason.
     splits : mapping of str to (int, int)
-        Cases, and HER2-positive ones among them, by name of the split.
+        Cases, and those with the outcome among them, by name of the split.
     title : str
+    event : str
+        What the latter are called after their number.
     notice : str
         Sentence in small type at the bottom.
 
@@ -75,11 +78,11 @@ def flow_figure(
     _arrow(page, [middle, middle], [start, end], "v")
     if len(splits) == 1:
         ((name, (n, events)),) = splits.items()
-        bottom = _box(page, middle, end, wide, [name, counted(n, "case"), _positives(events, n)])
+        bottom = _box(page, middle, end, wide, [name, counted(n, "case"), _with_event(events, n, event)])
     else:
         positive = sum(events for _, events in splits.values())
-        start = _box(page, middle, end, wide, [counted(used, "case") + " analyzed", _positives(positive, used)])
-        bottom = _split_boxes(page, middle, start, splits)
+        start = _box(page, middle, end, wide, [counted(used, "case") + " analyzed", _with_event(positive, used, event)])
+        bottom = _split_boxes(page, middle, start, splits, event)
     return page.close(bottom + 0.1, notice)
 
 
@@ -118,7 +121,7 @@ def _exclusion_box(page: Page, left: float, top: float, width: float, excluded: 
     return y
 
 
-def _split_boxes(page: Page, middle: float, start: float, splits: Mapping[str, tuple[int, int]]) -> float:
+def _split_boxes(page: Page, middle: float, start: float, splits: Mapping[str, tuple[int, int]], event: str) -> float:
     """Boxes of the splits side by side, and the lines that lead there; returns where they end."""
     gap = 0.2
     wide = (page.width - 2 * MARGIN + gap) / len(splits) - gap
@@ -129,12 +132,12 @@ def _split_boxes(page: Page, middle: float, start: float, splits: Mapping[str, t
     ends = []
     for center, (name, (n, events)) in zip(centers, splits.items()):
         _arrow(page, [center, center], [branch, top], "v")
-        ends.append(_box(page, center, top, wide, [name, counted(n, "case"), _positives(events, n)]))
+        ends.append(_box(page, center, top, wide, [name, counted(n, "case"), _with_event(events, n, event)]))
     return max(ends)
 
 
-def _positives(events: int, n: int) -> str:
-    return f"{events} HER2-positive" + (f" ({percent(events / n)})" if n else "")
+def _with_event(events: int, n: int, event: str) -> str:
+    return f"{events} {event}" + (f" ({percent(events / n)})" if n else "")
 
 
 def _arrow(page: Page, xs: Sequence[float], ys: Sequence[float], head: str) -> None:
