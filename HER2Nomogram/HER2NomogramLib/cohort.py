@@ -421,7 +421,9 @@ class Cohort:
                 f"category. Group it into fewer categories{self._other_names(own)} or leave it out."
             )
         if len(levels) == 1:
-            raise InputError(f"{self._where(own)}: all entries are '{next(filter(None, texts))}': leave it out.")
+            raise InputError(
+                f"{self._where(own)}: all entries are '{next(filter(None, texts))}': it tells no cases apart."
+            )
         factor = _ordered(describe_factor(name, {str(i): text for i, text in enumerate(texts)}, categorical))
         if name not in KNOWN:
             factor = replace(factor, label=_label(own), unit="")

@@ -317,7 +317,7 @@ def _fixed(threshold: float) -> dict[str, Derived]:
             lambda row: (_density(row) or "", ""),
         ),
         Derived(
-            "dense_breast", "Breast density, A-B or C-D", ("A-B", "C-D"), (("breast_density",),),
+            "dense_breast", "Breast density group", ("A-B", "C-D"), (("breast_density",),),
             "ACR categories A and B against C and D; percentages up to 50 are A or B.",
             lambda row: ({"A": "A-B", "B": "A-B", "C": "C-D", "D": "C-D"}.get(_density(row) or "", ""), ""),
         ),

@@ -1,6 +1,7 @@
-"""Reports on the development and the evaluation of a model: one HTML page that opens offline, and its parts as files.
+"""Reports on the development and the evaluation of a model, and on a study of associations.
 
-What a report says is put together in :mod:`.report_content`, how it looks is in ``Resources/Report``. Here both become
+Each is one HTML page that opens offline, with its parts as files beside it. What a report says is put together in
+:mod:`.report_content` and :mod:`.association_report`, how it looks is in ``Resources/Report``. Here both become
 files: everything is made first, then put in its place, the page last.
 """
 
@@ -19,13 +20,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .checklists import report_directory
+from .association_report import association_content
+from .checklists import DEVELOPMENT, EVALUATION, report_directory
 from .errors import InputError
 from .files import check_writable, write_text_atomically
 from .report_content import Content, development_content, evaluation_content
 from .report_tables import Table
 
 if TYPE_CHECKING:
+    from .association import AssociationResult
     from .training import TrainingResult
     from .validation import ModelValidation
 
@@ -66,6 +69,11 @@ def write_development_report(
 def write_validation_report(validation: ModelValidation, path: str | Path, on: date | None = None) -> Path:
     """Write the report on the evaluation of an existing model; parameters as for :func:`write_development_report`."""
     return _write(lambda: evaluation_content(validation), Path(path), on)
+
+
+def write_association_report(result: AssociationResult, path: str | Path, on: date | None = None) -> Path:
+    """Write the report on an association study; parameters as for :func:`write_development_report`."""
+    return _write(lambda: association_content(result), Path(path), on)
 
 
 def files_directory(path: str | Path) -> Path:
@@ -110,7 +118,7 @@ def render(content: Content, folder: str, on: date) -> str:
 
     numbers = {section.id: index for index, section in enumerate(content.sections)}
     page = environment.get_template("report.html").render(
-        c=content, folder=folder, date=on.isoformat(), numbers=numbers, count=count, references=references(content.kind)
+        c=content, folder=folder, date=on.isoformat(), numbers=numbers, count=count, references=references(content)
     )
     return page.strip() + "\n"
 
@@ -125,10 +133,15 @@ def glued_cell(text: str) -> str:
     return glued(text).replace(" (", "\N{NO-BREAK SPACE}(").replace(" [", "\N{NO-BREAK SPACE}[")
 
 
-def references(kind: str) -> list[str]:
-    """Publications that a kind of report rests on."""
+def references(content: Content) -> list[str]:
+    """Publications that a report rests on."""
     found = json.loads((report_directory() / "references.json").read_text(encoding="utf-8"))["references"]
-    return [entry["text"] for entry in found if entry.get("only", kind) == kind]
+    models = (DEVELOPMENT, EVALUATION)
+    return [
+        entry["text"]
+        for entry in found
+        if content.kind in entry.get("only", models) and entry.get("topic", "") in {"", *content.topics}
+    ]
 
 
 def parts(content: Content) -> dict[str, str]:

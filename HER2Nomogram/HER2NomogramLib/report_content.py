@@ -126,6 +126,12 @@ class Section:
 
     id: str
     title: str
+    template: str = ""
+
+    @property
+    def source(self) -> str:
+        """Template that shows it."""
+        return self.template or f"sections/{self.id}.html"
 
 
 @dataclass(eq=False)
@@ -134,10 +140,18 @@ class Content:
 
     Attributes
     ----------
-    kind : {"development", "evaluation"}
-    title, notice, digest : str
+    kind : {"development", "evaluation", "association"}
+    title, notice : str
     sections : tuple of Section
     facts : dict of str to str
+    subject : str
+        What the report is on, such as the name of the model.
+    digest : str
+        Of the model.
+    topics : frozenset of str
+        Which references belong to the report besides those of its kind.
+    styles : tuple of str
+        Style sheets besides the common one.
     summary : dict of str to str
         Lines of the summary by their heading.
     headline : str
@@ -154,9 +168,12 @@ class Content:
     kind: str
     title: str
     notice: str
-    digest: str
     sections: tuple[Section, ...]
     facts: dict[str, str]
+    subject: str = ""
+    digest: str = ""
+    topics: frozenset[str] = frozenset()
+    styles: tuple[str, ...] = ()
     summary: dict[str, str] = field(default_factory=dict)
     headline: str = ""
     messages: tuple[str, ...] = ()
@@ -240,9 +257,12 @@ def evaluation_content(validation: Any) -> Content:
 
 def _content(kind: str, model: Model, facts: dict[str, str], without: set[str]) -> Content:
     column = 0 if kind == DEVELOPMENT else 1
-    sections = tuple(Section(name, _TITLES[name][column]) for name in _ORDER[kind] if name not in without)
-    content = Content(kind, facts["title"], model.notice, model.digest, sections, facts)
-    content.texts["model_name"] = model.name
+    sections = tuple(
+        Section(name, _TITLES[name][column], "sections/checklist.html" if name in CHECKLISTS else "")
+        for name in _ORDER[kind]
+        if name not in without
+    )
+    content = Content(kind, facts["title"], model.notice, sections, facts, subject=model.name, digest=model.digest)
     content.texts["stems"] = unique_stems(model.signatures)
     return content
 

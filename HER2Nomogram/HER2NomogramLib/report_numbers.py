@@ -14,6 +14,8 @@ _MINUS = "\N{MINUS SIGN}"
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 # From here on a number is written with a power of ten: coefficients of classes that separate have such intervals.
 _LARGE = 1e4
+# Odds ratios below this, or above its reciprocal, are of data that separate: their digits say nothing.
+_SMALL_ODDS = 0.001
 # What stands in quotes, an apostrophe inside a word included, as a path has it that is named after O'Brien.
 _QUOTED = re.compile(r"(?<!\w)'((?:[^'\n]|'(?=\w))*)'(?!\w)")
 # A path, or a file beside the case table, whose name may be that of the patient: it ends in a dot and few letters.
@@ -60,6 +62,13 @@ def ratio(value: float) -> str:
     return number(value, 1) if 10 <= value < 100 else significant(value, 2)
 
 
+def odds_ratio(value: float) -> str:
+    """An odds ratio of a study: as :func:`ratio`, without the digits of what is practically zero or boundless."""
+    if 0 < value < _SMALL_ODDS:
+        return f"< {_SMALL_ODDS:g}"
+    return f"> {1 / _SMALL_ODDS:g}" if 1 / _SMALL_ODDS < value < math.inf else ratio(value)
+
+
 def interval(estimate: WithInterval | None, digits: int = 2, write=number) -> str:
     """``0.83 (0.71 to 0.91)``; without the bracket where there is no interval."""
     if estimate is None or math.isnan(estimate.value):
@@ -82,6 +91,13 @@ def p_value(p: float | None) -> str:
     return f"{p:.3f}" if p < 0.01 or 0.045 <= p < 0.055 else f"{p:.2f}"
 
 
+def p_exact(p: float | None) -> str:
+    """``0.081``: a p value with three decimals, for tables of tests; never zero."""
+    if p is None or math.isnan(p) or p < 0.001 or p > 0.99:
+        return p_value(p)
+    return f"{p:.3f}"
+
+
 def p_phrase(p: float | None) -> str:
     """``p = 0.03`` or ``p < 0.001``."""
     text = p_value(p)
@@ -98,6 +114,18 @@ def share(count: int, total: int) -> str:
 def percent(fraction: float | None) -> str:
     """A share as a whole percentage."""
     return DASH if fraction is None or math.isnan(fraction) else f"{100 * fraction:.0f}%".replace("-", _MINUS)
+
+
+def mean_sd(mean: float, sd: float, digits: int) -> str:
+    """``53.2 (11.4)``; a dash where there is none."""
+    return DASH if math.isnan(mean) else f"{number(mean, digits)} ({number(sd, digits)})"
+
+
+def spread_digits(spread: float) -> int:
+    """Decimals that figures of a variable deserve that varies so much."""
+    if not 0 < spread < math.inf:
+        return 1
+    return 0 if spread >= 100 else min(max(1 - math.floor(math.log10(spread)), 1), 4)
 
 
 def median_iqr(values: Iterable[float]) -> str:

@@ -87,11 +87,12 @@ def inline_svg(svg: str, name: str, description: str) -> str:
 
 
 def flow_picture(
-    given: int, excluded: Mapping[str, int], splits: Mapping[str, tuple[int, int]], notice: str
+    given: int, excluded: Mapping[str, int], splits: Mapping[str, tuple[int, int]], notice: str, event: str = ""
 ) -> Picture:
-    """Flow of cases."""
-    figure = flow_figure(given, excluded, splits, notice=notice)
-    return picture("flow", figure, "Flow of cases: what came in, what was left out and why, and what each split has.")
+    """Flow of cases; ``event`` is what those with the outcome are called where that is not HER2-positive."""
+    figure = flow_figure(given, excluded, splits, notice=notice, **({"event": event} if event else {}))
+    last = "what each split has" if len(splits) > 1 or not event else "what was analyzed"
+    return picture("flow", figure, f"Flow of cases: what came in, what was left out and why, and {last}.")
 
 
 def signature_picture(region: str, stem: str, model: Model) -> Picture:
