@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import NoReturn
 
 from . import __version__
+from .associate_cli import RESEARCH_USE
+from .associate_cli import add_options as add_associate_options
 from .command import METHODS, Selection, features_beside, names_in, predictions_beside
 from .errors import InputError
 
 DONE, SOME_FAILED, NOTHING_DONE = 0, 1, 2
-RESEARCH_USE = "Research use only, not for clinical decisions."
 _INSTALL = "run 'make install'; in Slicer start from the panel, which asks to install what is needed."
 # So many cases that were left out for the same reason are named.
 _NAMED = 5
@@ -77,6 +78,9 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_train(command("train", _train, "Signatures, radiomics, clinical and nomogram model of a cohort, validated."))
     _add_validate(command("validate", _validate, "Performance of an existing model on a cohort; its recalibration."))
+
+    associate = command("associate", _associate, "Odds ratios of clinical variables of a cohort for an outcome.")
+    add_associate_options(associate, _count)
 
     predict = command("predict", _predict, "Probability of HER2-positive for every lesion of a case table.")
     predict.add_argument("cases", metavar="CASES.csv")
@@ -158,12 +162,12 @@ def _keep_inputs(options: argparse.Namespace) -> None:
     """Refuse an output in the place of an input, or two in one place."""
     # A table that took many evenings to fill in must not be lost to a slip of the hand.
     given = vars(options)
-    inputs = [given[name] for name in ("cases", "features", "model", "settings") if given.get(name)]
+    inputs = [given[name] for name in ("cases", "table", "features", "model", "settings") if given.get(name)]
     if given.get("features"):
         inputs.append(Path(given["features"]).with_suffix(".json"))
     inputs = [Path(path).resolve() for path in inputs]
     taken: dict[Path, str] = {}
-    for path, option in _outputs(options) if "cases" in given else ():
+    for path, option in _outputs(options) if inputs else ():
         if path.resolve() in inputs:
             raise InputError(f"--{option}: '{path}' would be written, but is one of the files to be read: rename one.")
         if taken.setdefault(path.resolve(), option) != option:
@@ -388,6 +392,14 @@ def _recalibrate(options: argparse.Namespace, validation) -> tuple:
     save_model(validation.recalibrated.model, options.out)
     print(f"Recalibrated model written to {options.out}.")
     return validation, None
+
+
+def _associate(options: argparse.Namespace) -> int:
+    from .associate_cli import run
+
+    if options.report:
+        _check_places(options)
+    return run(options, _progress)
 
 
 def _predict(options: argparse.Namespace) -> int:
