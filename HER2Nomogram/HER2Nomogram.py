@@ -48,10 +48,6 @@ class HER2Nomogram(ScriptedLoadableModule):
         self.parent.acknowledgementText = _("Features are computed by pyradiomics, from the SlicerRadiomics extension.")
 
 
-# How the names of widgets begin that are for training a model and not for validating one.
-_TRAINING_ONLY = tuple(f"cohort{what}" for what in "Name Method Selection Clinical Bootstrap Repeats Cost".split())
-
-
 @parameterNodeWrapper
 class HER2NomogramParameterNode:
     """What the user chose; saved with the scene.
@@ -93,6 +89,10 @@ class HER2NomogramParameterNode:
     cohortBootstrap: Annotated[int, WithinRange(0, 5000)] = 200
     cohortRepeats: Annotated[int, WithinRange(0, 200)] = 10
     cohortJobs: Annotated[int, WithinRange(1, 256)] = min(max((os.cpu_count() or 2) // 2, 1), 256)
+    cohortOutcome: str = "her2"
+    cohortPredictors: str = command.PREDICTORS
+    cohortStrata: str
+    cohortCategorical: str
 
 
 class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -651,10 +651,10 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._plottingDeclined = not self._packagesAvailable("matplotlib")
         return not self._plottingDeclined
 
-    def _packagesAvailable(self, only=""):
-        """Whether what requirements.txt names is there, the user asked for leave to install what is not."""
+    def _packagesAvailable(self, only="", more=()):
+        """Whether what requirements.txt names, and more, is there, the user asked for leave to install what is not."""
         wanted = command.requirements(self.resourcePath("requirements.txt"))
-        wanted = [requirement for requirement in wanted if requirement.startswith(only)]
+        wanted = [*(requirement for requirement in wanted if requirement.startswith(only)), *more]
         try:
             if importlib.util.find_spec("slicer.packaging"):
                 from slicer import packaging
@@ -707,18 +707,18 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 setattr(self._parameterNode, name, edit.currentPath)
 
     def onCohortStart(self, *args):
-        """Train or validate in a process of its own, so that Slicer stays responsive."""
+        """Train, validate or associate in a process of its own, so that Slicer stays responsive."""
         self._cohortRun = None
         message = ""
         with slicer.util.tryWithErrorDisplay(_("The run could not be started.")):
             try:
                 choices = self._cohortChoices()
                 choices.check()
-                if not choices.features.strip():
+                if choices.needs_images:
                     scene.require_radiomics(scene.PYRADIOMICS)
                 if not self._replacementConfirmed(choices.files):
-                    message = _("Not started: choose another output folder, or another name for the model.")
-                elif not self._packagesAvailable():
+                    message = _("Not started: choose another output folder, or move these files away.")
+                elif not self._packagesAvailable(more=choices.packages):
                     message = _("Not started: it needs Python packages that are not installed.")
                 else:
                     self._cohortRun = self.logic.startCohort(choices)
@@ -768,6 +768,10 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             bootstrap=node.cohortBootstrap,
             repeats=node.cohortRepeats,
             jobs=node.cohortJobs,
+            outcome=node.cohortOutcome,
+            predictors=node.cohortPredictors,
+            strata=node.cohortStrata,
+            categorical=node.cohortCategorical,
         )
 
     @staticmethod
@@ -785,19 +789,21 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         for name, edit in self._cohortPathEdits().items():
             if edit.currentPath != getattr(node, name):
                 edit.currentPath = getattr(node, name)
-        training = node.cohortMode is command.Mode.TRAIN
-        for name, widget in vars(ui).items():
-            if name.startswith(_TRAINING_ONLY):
-                widget.setVisible(training)
-        ui.cohortModelLabel.setVisible(not training)
+        for name, shown in node.cohortMode.shown(vars(ui)).items():
+            getattr(ui, name).setVisible(shown)
         ui.cohortModelLabel.setText(
             _("Model, as chosen under Inputs: {name}").format(name=self._model.name if self._model else node.modelPath)
         )
-        images = not node.cohortFeatures.strip()
-        ui.cohortImagesLabel.setVisible(images)
-        ui.cohortOtherSoftwareCheckBox.setVisible(training and not images)
-        ui.cohortCostLabel.setText(self._cohortChoices().cost)
-        ui.cohortStartButton.setText(_("Train and report") if training else _("Validate and report"))
+        choices = self._cohortChoices()
+        training = node.cohortMode is command.Mode.TRAIN
+        ui.cohortImagesLabel.setVisible(choices.needs_images)
+        ui.cohortOtherSoftwareCheckBox.setVisible(training and not choices.needs_images)
+        ui.cohortCostLabel.setText(choices.cost)
+        ui.useModelButton.setVisible(node.cohortMode is not command.Mode.ASSOCIATE)
+        texts = {command.Mode.TRAIN: _("Train and report"), command.Mode.VALIDATE: _("Validate and report")}
+        ui.cohortStartButton.setText(texts.get(node.cohortMode, _("Study and report")))
+        if not ui.cohortPredictorsEdit.focus:
+            ui.cohortPredictorsEdit.cursorPosition = 0  # a long list is read from its beginning
         self._updateCohortButton()
 
     def _updateCohortButton(self):
@@ -987,8 +993,41 @@ class HER2NomogramLogic(ScriptedLoadableModuleLogic):
         return predict_cases(read_cases(casesPath), self.loadModel(modelPath), out, jobs=jobs)
 
     @staticmethod
+    def associate(tablePath, outcome, predictors, reportPath=None, table=None, **options):
+        """Study which clinical variables of a cohort go with an outcome.
+
+        Parameters
+        ----------
+        tablePath : path
+            CSV or .xlsx file, one row per patient or lesion.
+        outcome : str
+            Column or derived variable.
+        predictors : sequence of str
+        reportPath : path, optional
+            HTML file of the report; its figures and tables go beside it.
+        table : dict, optional
+            How the table is read: ``sheet``, ``columns`` (own column by known name), ``missing_words``,
+            ``ki67_threshold``; see HER2NomogramLib.cohort.read_cohort.
+        **options
+            Of HER2NomogramLib.association.StudyOptions, such as ``strata="dense_breast"`` or ``per={"age": 10}``.
+
+        Returns
+        -------
+        HER2NomogramLib.association.AssociationResult
+        """
+        from HER2NomogramLib.association import StudyOptions, associate
+        from HER2NomogramLib.cohort import read_cohort
+        from HER2NomogramLib.report import write_association_report
+
+        cohort = read_cohort(tablePath, **(table or {}))
+        result = associate(cohort, StudyOptions(outcome, tuple(predictors), **options))
+        if reportPath is not None:
+            write_association_report(result, reportPath)
+        return result
+
+    @staticmethod
     def startCohort(choices):
-        """Train a model on a cohort, or validate one, in a process of Slicer's own Python.
+        """Train a model on a cohort, validate one, or study associations, in a process of Slicer's own Python.
 
         Parameters
         ----------

@@ -45,6 +45,12 @@ def choices(tmp_path) -> CohortChoices:
 
 
 @pytest.fixture
+def association(choices) -> CohortChoices:
+    """Choices for an association study of the same table."""
+    return dataclasses.replace(choices, mode=Mode.ASSOCIATE)
+
+
+@pytest.fixture
 def features(tmp_path) -> str:
     path = tmp_path / "features.csv"
     path.write_text("case_id\n")
@@ -131,6 +137,67 @@ def test_validation_has_a_report_named_after_the_model(choices, features, tmp_pa
     assert validation.files.results == (tmp_path / "results" / "ours_validation.html",)
 
 
+def test_an_association_study_has_a_report_named_after_table_and_outcome(association, tmp_path):
+    assert association.arguments()[:2] == ["associate", str(tmp_path / "cases.csv")]
+    assert options(association.arguments()) == {
+        "report": str(tmp_path / "results" / "cases_her2_association.html"),
+        "outcome": "her2",
+        "predictors": "age_over_50,dense_breast,microcalcifications,er,pr,ki67_at_least_20,idc",
+        "progress": "lines",
+    }
+    assert association.files.results == (tmp_path / "results" / "cases_her2_association.html",)
+
+
+def test_every_choice_of_an_association_study_reaches_the_command_line(association):
+    changed = dataclasses.replace(
+        association,
+        outcome=" HER2 (0/1) ",
+        predictors="age, --seed,",
+        strata=" dense_breast ",
+        categorical="grade ,site",
+    )
+    arguments = changed.arguments()
+    expected = {
+        "outcome": "HER2 (0/1)",
+        "predictors": "age,--seed",
+        "strata": "dense_breast",
+        "categorical": "grade,site",
+    }
+    assert expected.items() <= options(arguments).items()
+    assert len(arguments) == 2 + len(options(arguments))
+    assert changed.files.report.name == "cases_HER2_0_1_association.html"
+
+
+def test_an_association_study_leaves_the_choices_of_a_training_alone(association):
+    changed = dataclasses.replace(association, features="/gone.csv", other_software=True, model="", name="", jobs=4)
+    changed.check()
+    assert changed.arguments() == association.arguments()
+
+
+def test_features_are_extracted_only_where_a_model_is_trained_or_validated_without_a_table(choices, features):
+    for mode, needed in ((Mode.TRAIN, True), (Mode.VALIDATE, True), (Mode.ASSOCIATE, False)):
+        assert dataclasses.replace(choices, mode=mode).needs_images is needed
+        assert not dataclasses.replace(choices, mode=mode, features=features).needs_images
+
+
+def test_spreadsheets_need_a_package_of_their_own(association):
+    for name, needed in (("a.csv", ()), ("a.xlsx ", ("openpyxl>=3.1",)), ("A.XLSX", ("openpyxl>=3.1",))):
+        assert dataclasses.replace(association, cases=name).packages == needed
+    assert dataclasses.replace(association, mode=Mode.TRAIN, cases="a.xlsx").packages == ()
+
+
+def test_widgets_that_only_some_modes_have():
+    everywhere = ["applyButton", "cohortCasesEdit", "cohortModeComboBox"]
+    names = [*everywhere, "cohortModelLabel", "cohortJobsLabel", "cohortNameEdit", "cohortStrataEdit"]
+    shown = {mode: [name for name, has in mode.shown(names).items() if has] for mode in Mode}
+    assert shown == {
+        Mode.TRAIN: ["cohortJobsLabel", "cohortNameEdit"],
+        Mode.VALIDATE: ["cohortModelLabel", "cohortJobsLabel"],
+        Mode.ASSOCIATE: ["cohortStrataEdit"],
+    }
+    assert all(list(mode.shown(names)) == names[3:] for mode in Mode)
+
+
 def test_paths_are_made_absolute(choices, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     arguments = dataclasses.replace(choices, cases=" cases.csv ", folder="results").arguments()
@@ -159,6 +226,8 @@ def test_an_option_of_the_command_line_cannot_be_typed_as_a_value(choices):
         ({"mode": Mode.VALIDATE, "model": "/gone/m.json"}, "Model '/gone/m.json' is not there"),
         ({"cases": "/gone/cases.csv"}, "Case table '/gone/cases.csv' is not there"),
         ({"features": "/gone/features.csv"}, "Feature table '/gone/features.csv' is not there"),
+        ({"mode": Mode.ASSOCIATE, "outcome": " "}, "Choose the outcome first."),
+        ({"mode": Mode.ASSOCIATE, "predictors": " , "}, "Choose the predictors first."),
     ],
 )
 def test_what_is_missing_is_said_in_one_line(choices, change, reason):
@@ -311,6 +380,13 @@ def test_what_is_missing_of_finished_results_is_said(choices):
     assert run.message.endswith(f" in {choices.folder}. No internal validation; the model is kept.")
 
 
+def test_an_association_study_that_could_not_do_everything_is_done_and_says_so(association):
+    run = ended(association, "unvalidated")
+    assert run.state == DONE
+    assert run.written == (run.files.report,)
+    assert run.message.startswith(f"Done: cases_her2_association.html in {association.folder}. No internal")
+
+
 def test_finished_features_are_pointed_out_when_the_rest_fails(choices):
     run = ended(choices, "fail")
     assert run.message.endswith(f"The features are done: go on with {run.files.features} as the feature table.")
@@ -378,4 +454,13 @@ def test_the_command_line_of_the_library_is_what_is_started(choices):
     assert run.state == FAILED
     assert "unrecognized arguments" not in run.message
     assert "cases" in run.message
+    assert "Traceback" not in run.output
+
+
+def test_the_command_line_knows_the_options_of_an_association_study(association):
+    Path(association.cases).write_text("her2,er\n")
+    run = CohortRun(dataclasses.replace(association, strata="er", categorical="er"))
+    wait_until(lambda: not run.update(), 60)
+    assert run.state == FAILED
+    assert "cases.csv' has no rows" in run.message
     assert "Traceback" not in run.output

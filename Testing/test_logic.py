@@ -227,6 +227,48 @@ def test_batch_writes_a_table_and_names_what_failed(logic, model_path, tmp_path)
     assert math.isclose(float(row["probability"]), result.done["one"].probability)
 
 
+def study_table(path):
+    """Of 60 women 18 are HER2-positive; microcalcifications in 9 of these and in 7 of the 42 others."""
+    groups = [("3+", "", "yes", 5), ("2+", "amplified", "yes", 4), ("3+", "", "no", 9), ("1+", "", "yes", 7)]
+    groups += [("2+", "not amplified", "no", 15), ("0", "", "no", 20)]
+    rows = [group[:3] for group in groups for _ in range(group[3])]
+    ages = [35 + (7 * number) % 40 for number in range(len(rows))]
+    lines = [f"{number},{age},{','.join(row)}" for number, (age, row) in enumerate(zip(ages, rows))]
+    path.write_text("\n".join(["case_id,Age at diagnosis,HER2 IHC,HER2 ISH,microcalcifications", *lines]))
+    return path
+
+
+def test_association_study_has_the_odds_ratio_of_its_counts(logic, tmp_path):
+    table, report = study_table(tmp_path / "cohort.csv"), tmp_path / "study.html"
+    result = logic.associate(table, "her2", ["microcalcifications", "age"], report, per={"age": 10})
+    assert (result.n, result.events, result.event) == (60, 18, "positive")
+    absent, present = result.univariate["microcalcifications"].terms
+    assert (absent.n, absent.events, present.n, present.events) == (44, 9, 16, 9)
+    odds_ratio, error = 9 * 35 / (9 * 7), math.sqrt(1 / 9 + 1 / 9 + 1 / 7 + 1 / 35)
+    assert present.odds_ratio.value == pytest.approx(odds_ratio)
+    assert present.odds_ratio.low == pytest.approx(odds_ratio * math.exp(-1.959964 * error), rel=1e-5)
+    assert set(result.entered) <= {"microcalcifications", "age"} and "microcalcifications" in result.entered
+    page = report.read_text(encoding="utf-8")
+    assert "Research use only" in page and "icrocalcifications" in page and "5.00" in page
+
+
+def test_association_study_takes_the_options_of_table_and_study(logic, tmp_path):
+    table = study_table(tmp_path / "cohort.csv")
+    text = table.read_text().replace("Age at diagnosis", "Alter").replace("yes", "99", 1)
+    table.write_text(text)
+    how = {"columns": {"age": "Alter"}, "missing_words": ["99"]}
+    result = logic.associate(table, "microcalcifications", ("her2", "age_over_50"), table=how, forced=("age_over_50",))
+    assert (result.n, result.events) == (59, 15)
+    assert "age_over_50" in result.entered
+    assert [path.name for path in tmp_path.iterdir()] == ["cohort.csv"]
+
+
+def test_association_study_refuses_names_that_the_table_does_not_have(logic, tmp_path):
+    with pytest.raises(InputError, match="'grade'") as error:
+        logic.associate(study_table(tmp_path / "cohort.csv"), "her2", ["age", "grade"])
+    assert "\n" not in str(error.value)
+
+
 def test_logic_works_on_slicer_core_without_harness_or_application(model_path):
     """As the demonstration on the command line uses it."""
     code = f"""

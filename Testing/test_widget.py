@@ -6,6 +6,7 @@ import dataclasses
 import importlib.util
 import json
 import os
+import re
 import sys
 from types import SimpleNamespace
 
@@ -26,8 +27,9 @@ from harness import HERE, close_panel, load_module, new_scene, open_panel  # noq
 
 module = load_module()
 from harness.samples import phantom_in_scene, small_model  # noqa: E402
-from HER2NomogramLib import scene  # noqa: E402
+from HER2NomogramLib import command, scene  # noqa: E402
 from HER2NomogramLib.command import CohortRun  # noqa: E402
+from HER2NomogramLib.derived import derived_names  # noqa: E402
 
 STUB = HERE / "command_stub.py"
 
@@ -717,6 +719,86 @@ def test_without_a_chosen_model_the_demonstration_model_is_validated(cohort):
     assert f"--model={module.default_model_path()}" in given
 
 
+def visible_rows(ui):
+    """Rows of the cohort's form that are shown, by what their labels and fields have in common."""
+    shown = [name for name, widget in vars(ui).items() if name.startswith("cohort") and widget.visible]
+    endings = "Label", "Edit", "SpinBox", "ComboBox", "CheckBox"
+    fields = [name.removesuffix(end) for end in endings for name in shown if name.endswith(end)]
+    return {name.removeprefix("cohort") for name in fields}
+
+
+def test_an_association_study_shows_its_own_choices_and_no_others(cohort):
+    ui = cohort.ui
+    ui.cohortFeaturesEdit.currentPath = ""
+    training = visible_rows(ui)
+    ui.cohortModeComboBox.setCurrentIndex(2)
+    assert ui.cohortModeComboBox.currentText == "Associate: clinical variables and an outcome"
+    own = {"Outcome", "Predictors", "Strata", "Categorical"}
+    assert visible_rows(ui) == own | {"Mode", "Cases", "Folder"}
+    assert not ui.useModelButton.visible
+    assert ui.cohortStartButton.text == "Study and report"
+    assert ui.cohortPredictorsEdit.text.startswith("age_over_50")
+    assert ui.cohortPredictorsEdit.cursorPosition == 0
+    ui.cohortModeComboBox.setCurrentIndex(0)
+    assert visible_rows(ui) == training
+    assert training > {"Features", "Images", "Method", "Cost", "Jobs"}
+    assert not training & own
+    assert ui.useModelButton.visible
+
+
+def test_the_tool_tip_of_the_predictors_names_every_derived_variable(panel):
+    names = derived_names()
+    words = set(re.findall(r"\w+", panel.ui.cohortPredictorsEdit.toolTip))
+    assert set(names) <= words
+    assert {word for word in words if "_" in word} <= set(names)
+    assert set(command.names_in(command.PREDICTORS)) <= {*names, "microcalcifications", "er", "pr"}
+
+
+def test_choices_of_an_association_study_reach_the_command_line(cohort, monkeypatch):
+    without(monkeypatch, "radiomics")  # no images are read
+    ui = cohort.ui
+    ui.cohortFeaturesEdit.currentPath = ""
+    ui.cohortModeComboBox.setCurrentIndex(2)
+    ui.cohortOutcomeEdit.setText("microcalcifications")
+    ui.cohortPredictorsEdit.setText("her2, age")
+    ui.cohortStrataEdit.setText("dense_breast")
+    ui.cohortCategoricalEdit.setText("grade")
+    run_to_its_end(cohort, "unvalidated")
+    given = json.loads((cohort.folder / "cases_microcalcifications_association.arguments").read_text())
+    report = cohort.folder / "cases_microcalcifications_association.html"
+    assert given[:2] == ["associate", str(cohort.features / "cases.csv")]
+    wanted = "--outcome=microcalcifications --predictors=her2,age --strata=dense_breast --categorical=grade"
+    assert set(given[2:]) == {*wanted.split(), f"--report={report}", "--progress=lines"}
+    assert ui.cohortStatusLabel.text.startswith(f"Done: {report.name} in {cohort.folder}. No internal validation;")
+    assert ui.cohortStatusLabel.styleSheet == ""
+    assert ui.openReportButton.enabled
+    assert not ui.useModelButton.enabled
+
+
+def test_an_association_study_needs_an_outcome_and_predictors(cohort):
+    ui = cohort.ui
+    ui.cohortModeComboBox.setCurrentIndex(2)
+    assert ui.cohortStartButton.enabled
+    ui.cohortOutcomeEdit.setText(" ")
+    ui.cohortPredictorsEdit.setText("")
+    assert not ui.cohortStartButton.enabled
+    assert ui.cohortStartButton.toolTip == "Choose the outcome and the predictors first."
+    assert cohort.panel._parameterNode.cohortPredictors == ""
+
+
+def test_a_spreadsheet_can_be_chosen_and_needs_its_package(cohort, monkeypatch):
+    ui, table = cohort.ui, cohort.features / "cohort.xlsx"
+    table.write_text("")
+    ui.cohortModeComboBox.setCurrentIndex(2)
+    ui.cohortCasesEdit.currentPath = str(table)
+    assert cohort.panel._parameterNode.cohortCases == str(table)
+    without(monkeypatch, "openpyxl")
+    slicer.app.answer = False
+    ui.cohortStartButton.click()
+    assert slicer.app.questions == ["HER2 Nomogram needs openpyxl>=3.1"]
+    assert "Python packages" in ui.cohortStatusLabel.text
+
+
 def test_results_that_are_there_are_not_replaced_unasked(cohort):
     ui, report = cohort.ui, cohort.folder / "HER2_nomogram_report.html"
     report.write_text("of last week")
@@ -793,6 +875,9 @@ def test_choices_on_the_cohort_are_restored_with_the_scene(cohort):
     ui.cohortSelectionComboBox.setCurrentIndex(1)
     ui.cohortClinicalEdit.setText("age")
     ui.cohortRepeatsSpinBox.value = 3
+    study = {"Outcome": "er", "Predictors": "age, pr", "Strata": "dense_breast", "Categorical": "grade"}
+    for name, text in study.items():
+        getattr(ui, f"cohort{name}Edit").setText(text)
     panel.exit()
     other = open_panel(module)
     for name in ("cohortCasesEdit", "cohortFeaturesEdit", "cohortFolderEdit"):
@@ -801,4 +886,5 @@ def test_choices_on_the_cohort_are_restored_with_the_scene(cohort):
     assert other.ui.cohortSelectionComboBox.currentIndex == 1
     assert other.ui.cohortClinicalEdit.text == "age"
     assert other.ui.cohortRepeatsSpinBox.value == 3
+    assert {name: getattr(other.ui, f"cohort{name}Edit").text for name in study} == study
     close_panel(other)

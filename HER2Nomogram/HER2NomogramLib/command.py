@@ -18,13 +18,22 @@ from .background import BackgroundCommand
 from .errors import InputError
 
 METHODS = ("cross-fitted", "published")
+PREDICTORS = "age_over_50, dense_breast, microcalcifications, er, pr, ki67_at_least_20, idc"
 RUNNING, DONE, FAILED, CANCELLED = "running", "done", "failed", "cancelled"
 _SOME_FAILED = 1
+# How the names of those widgets of the panel begin, after "cohort", that only some modes have.
+_WIDGETS = {
+    "train": "Features Name Method Selection Clinical Bootstrap Repeats Cost Jobs",
+    "validate": "ModelLabel Features Jobs",
+    "associate": "Outcome Predictors Strata Categorical",
+}
 # Of the nested cross-validation; and how long a development on 100 cases takes one core, roughly.
 _OUTER_FOLDS, _TRAINING_S = 5, 1.0
 # Cases are spread over processes; threads inside the numerical libraries would only get in each other's way.
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 _IMPORT_NAMES = {"scikit-learn": "sklearn"}
+# Reads .xlsx files.
+_OF_SPREADSHEETS = "openpyxl>=3.1"
 _REQUIREMENT = re.compile(r"([\w.-]+)(?:>=([\d.]*\d))?")
 _PROGRESS = re.compile(r"progress: (.+): (\d+)/(\d+)")
 _ERROR = re.compile(r"her2nomogram[^:]*: (.+)")
@@ -36,10 +45,22 @@ class Mode(enum.Enum):
 
     TRAIN = "train"
     VALIDATE = "validate"
+    ASSOCIATE = "associate"
 
     def label(self) -> str:
         """What the panel shows for it."""
-        return "Train a model" if self is Mode.TRAIN else "Validate the chosen model"
+        texts = {
+            Mode.TRAIN: "Train a model",
+            Mode.VALIDATE: "Validate the chosen model",
+            Mode.ASSOCIATE: "Associate: clinical variables and an outcome",
+        }
+        return texts[self]
+
+    def shown(self, names: Iterable[str]) -> dict[str, bool]:
+        """Whether it has them, for those widgets of the panel that only some modes have."""
+        beginnings = {mode: tuple(f"cohort{part}" for part in parts.split()) for mode, parts in _WIDGETS.items()}
+        own, of_any = beginnings[self.value], sum(beginnings.values(), ())
+        return {name: name.startswith(own) for name in names if name.startswith(of_any)}
 
 
 class Selection(enum.Enum):
@@ -98,9 +119,9 @@ class CohortChoices:
     Attributes
     ----------
     mode : Mode
-        Train a model, or validate an existing one.
+        Train a model, validate an existing one, or study which clinical variables go with an outcome.
     cases : str
-        The case table.
+        The case table; for ``Mode.ASSOCIATE`` any table of a cohort, also an .xlsx file.
     folder : str
         Where results are written.
     features : str
@@ -118,6 +139,8 @@ class CohortChoices:
         Replicates of the bootstrap and repeats of the nested cross-validation; 0 leaves it out.
     jobs : int
         Cores to use.
+    outcome, predictors, strata, categorical : str
+        As the options of ``her2nomogram associate``; blank ``strata`` and ``categorical`` are none.
     """
 
     mode: Mode
@@ -133,13 +156,31 @@ class CohortChoices:
     bootstrap: int = 200
     repeats: int = 10
     jobs: int = 1
+    outcome: str = "her2"
+    predictors: str = PREDICTORS
+    strata: str = ""
+    categorical: str = ""
 
     @property
     def missing(self) -> tuple[str, ...]:
         """What still has to be chosen."""
         wanted = {"the case table": self.cases.strip(), "the output folder": self.folder.strip()}
-        wanted["a name for the model" if self.mode is Mode.TRAIN else "a model"] = self._model_name
+        if self.mode is Mode.ASSOCIATE:
+            wanted |= {"the outcome": self.outcome.strip(), "the predictors": names_in(self.predictors)}
+        else:
+            wanted["a name for the model" if self.mode is Mode.TRAIN else "a model"] = self._model_name
         return tuple(what for what, given in wanted.items() if not given)
+
+    @property
+    def needs_images(self) -> bool:
+        """Whether features are extracted from images first."""
+        return self.mode is not Mode.ASSOCIATE and not self.features.strip()
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Requirements beyond those of the module."""
+        workbook = Path(self.cases.strip()).suffix.lower() in (".xlsx", ".xlsm")
+        return (_OF_SPREADSHEETS,) if workbook and self.mode is Mode.ASSOCIATE else ()
 
     @property
     def _model_name(self) -> str:
@@ -148,13 +189,16 @@ class CohortChoices:
     @property
     def files(self) -> CohortFiles:
         """What the run writes."""
-        stem = _absolute(self.folder) / self._model_name
+        folder = _absolute(self.folder)
+        if self.mode is Mode.ASSOCIATE:
+            table, outcome = Path(self.cases.strip()).stem, _file_name(self.outcome)
+            return CohortFiles(folder / f"{table}_{outcome}_association.html")
         if self.mode is Mode.VALIDATE:
-            report = stem.with_name(f"{stem.name}_validation.html")
+            report = folder / f"{self._model_name}_validation.html"
             return CohortFiles(report, predictions=predictions_beside(report))
-        model = stem.with_name(f"{stem.name}.json")
-        features = None if self.features.strip() else features_beside(model)
-        return CohortFiles(stem.with_name(f"{stem.name}_report.html"), model, features)
+        model = folder / f"{self._model_name}.json"
+        features = features_beside(model) if self.needs_images else None
+        return CohortFiles(folder / f"{self._model_name}_report.html", model, features)
 
     @property
     def cost(self) -> str:
@@ -175,7 +219,9 @@ class CohortChoices:
         """
         if self.missing:
             raise InputError(f"Choose {' and '.join(self.missing)} first.")
-        named = {"Case table": self.cases, "Feature table": self.features}
+        named = {"Case table": self.cases}
+        if self.mode is not Mode.ASSOCIATE:
+            named["Feature table"] = self.features
         if self.mode is Mode.VALIDATE:
             named["Model"] = self.model
         for what, path in named.items():
@@ -184,28 +230,44 @@ class CohortChoices:
 
     def arguments(self) -> list[str]:
         """Arguments of ``her2nomogram``."""
-        files = self.files
+        own = {
+            Mode.TRAIN: self._training_options,
+            Mode.VALIDATE: self._validation_options,
+            Mode.ASSOCIATE: self._association_options,
+        }
         # With '=', because what was typed may begin with a dash.
-        options = {"report": files.report, "jobs": self.jobs, "progress": "lines"}
-        flags = []
-        if self.features.strip():
-            options["features"] = _absolute(self.features)
-            if self.other_software and self.mode is Mode.TRAIN:
-                flags.append("--other-software")
-        if self.mode is Mode.VALIDATE:
-            options["model"] = _absolute(self.model)
-        else:
-            options |= {
-                "out": files.model,
-                "name": self.name.strip(),
-                "method": self.method,
-                "select": self.selection.value,
-                "clinical": ",".join(names_in(self.clinical)) or "none",
-                "bootstrap": self.bootstrap,
-                "repeats": self.repeats,
-            }
-        given = [f"--{name}={value}" for name, value in options.items()]
-        return [self.mode.value, str(_absolute(self.cases)), *given, *flags]
+        options = {"report": self.files.report, "progress": "lines"} | own[self.mode]()
+        flags = [f"--{name}={value}" for name, value in options.items()]
+        if self.mode is Mode.TRAIN and self.other_software and self.features.strip():
+            flags.append("--other-software")
+        return [self.mode.value, str(_absolute(self.cases)), *flags]
+
+    def _training_options(self) -> dict[str, object]:
+        return self._feature_options() | {
+            "out": self.files.model,
+            "name": self.name.strip(),
+            "method": self.method,
+            "select": self.selection.value,
+            "clinical": ",".join(names_in(self.clinical)) or "none",
+            "bootstrap": self.bootstrap,
+            "repeats": self.repeats,
+        }
+
+    def _validation_options(self) -> dict[str, object]:
+        return self._feature_options() | {"model": _absolute(self.model)}
+
+    def _association_options(self) -> dict[str, object]:
+        options = {
+            "outcome": self.outcome.strip(),
+            "predictors": ",".join(names_in(self.predictors)),
+            "strata": self.strata.strip(),
+            "categorical": ",".join(names_in(self.categorical)),
+        }
+        return {name: text for name, text in options.items() if text}
+
+    def _feature_options(self) -> dict[str, object]:
+        features = {} if self.needs_images else {"features": _absolute(self.features)}
+        return {"jobs": self.jobs} | features
 
 
 @dataclass(frozen=True)
@@ -224,7 +286,7 @@ def parse_progress(line: str) -> Progress | None:
 
 
 class CohortRun:
-    """Training or validation on a cohort, running as a process of its own.
+    """Training, validation or association study on a cohort, running as a process of its own.
 
     Parameters
     ----------
