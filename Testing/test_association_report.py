@@ -384,17 +384,32 @@ def test_derived_values_stand_beside_their_entries(written, page):
     assert names == ["derived_her2"]
 
 
+def test_numbers_that_became_the_same_are_one_line():
+    numbers = [((str(age),), "yes" if age > 50 else "no", 2) for age in range(40, 61)]
+    rows = (*numbers, (("fifty",), "missing: not understood", 1), (("",), "missing", 3))
+    found = SimpleNamespace(name="age_over_50", label="Age > 50", rule="Rule.", sources=("age",), rows=rows)
+    result = SimpleNamespace(cohort=SimpleNamespace(derivations=lambda names: (found,)))
+    (table,) = derivation_tables(result, ("age_over_50",))
+    assert [row.cells for row in table.rows] == [
+        ("40 to 50", "no", "22"),
+        ("51 to 60", "yes", "20"),
+        ("blank", "missing", "3"),
+        ("fifty", "missing: not understood", "1"),
+    ]
+    assert len(table.records) == len(rows)
+
+
 def test_long_lists_of_combinations_are_cut_on_the_page_only():
     found = SimpleNamespace(
         name="immunophenotype",
         label="Immunophenotype",
         rule="Rule.",
         sources=("er", "ki67"),
-        rows=tuple((("positive", str(k)), "luminal A", k) for k in range(1, 31)),
+        rows=tuple((("positive", f"about {k}"), "luminal A", k) for k in range(1, 31)),
     )
     result = SimpleNamespace(cohort=SimpleNamespace(derivations=lambda names: (found,)))
     (table,) = derivation_tables(result, ("immunophenotype",))
-    assert len(table.rows) == 12 and table.rows[0].cells == ("positive", "30", "luminal A", "30")
+    assert len(table.rows) == 12 and table.rows[0].cells == ("positive", "about 30", "luminal A", "30")
     assert "18 further combinations" in table.notes[-1] and len(table.records) == 30
 
 

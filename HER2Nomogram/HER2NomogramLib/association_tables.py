@@ -19,6 +19,7 @@ from .association_terms import (
     per_text,
     terms_of,
 )
+from .clinical import is_number
 from .drawing import number_text
 from .odds_ratios import AssociationModel, Term
 from .report_numbers import DASH, counted, listed, mean_sd, number, p_exact, share, spread_digits
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 HEAD, SUB, TOP = "head", "sub", "top"
 # So many combinations of a derived variable are on the page; all are in the CSV file.
 _MOST_COMBINATIONS = 12
+# A column with more different numbers holds measurements, not codes.
+_MOST_CODES = 5
 
 
 def characteristics_table(result: AssociationResult) -> Table:
@@ -334,12 +337,15 @@ def derivation_tables(result: AssociationResult, names: Sequence[str]) -> list[T
     for found in result.cohort.derivations(names):
         if all(_same(entries, text) for entries, text, _ in found.rows):
             continue
-        shown = sorted(found.rows, key=lambda row: -row[2])[:_MOST_COMBINATIONS]
+        folded = _folded(found.rows)
+        shown = sorted(folded, key=lambda row: -row[2])[:_MOST_COMBINATIONS]
         rows = [Row((*(entry or "blank" for entry in entries), text, str(count))) for entries, text, count in shown]
         notes = [found.rule]
-        rest = len(found.rows) - len(shown)
+        rest = len(folded) - len(shown)
         if rest:
             notes.append(f"The most frequent ones; {counted(rest, 'further combination')} in the CSV file.")
+        elif len(folded) < len(found.rows):
+            notes.append("Numbers that became the same are one line, from the smallest to the largest.")
         records = tuple(
             {**dict(zip(found.sources, entries)), found.name: text, "cases": count}
             for entries, text, count in found.rows
@@ -348,6 +354,27 @@ def derivation_tables(result: AssociationResult, names: Sequence[str]) -> list[T
         head = (*found.sources, found.label, "Cases\nof the whole table")
         tables.append(Table(f"derived_{_stem(found.name)}", title, head, tuple(rows), tuple(notes), records))
     return tables
+
+
+def _folded(rows: Sequence[tuple[tuple[str, ...], str, int]]) -> list[tuple[tuple[str, ...], str, int]]:
+    """Combinations of entries, those that differ only in measured numbers and became the same put together."""
+    columns = list(zip(*(entries for entries, _, _ in rows)))
+    measured = [len({entry for entry in column if is_number(entry)}) > _MOST_CODES for column in columns]
+    groups: dict[tuple, list[tuple[tuple[str, ...], int]]] = {}
+    for entries, text, count in rows:
+        alike = tuple(None if of and is_number(entry) else entry for of, entry in zip(measured, entries))
+        groups.setdefault((alike, text), []).append((entries, count))
+    folded = []
+    for (alike, text), members in groups.items():
+        of_columns = zip(*(entries for entries, _ in members))
+        entries = tuple(_span(found) if one is None else one for one, found in zip(alike, of_columns))
+        folded.append((entries, text, sum(count for _, count in members)))
+    return folded
+
+
+def _span(entries: Sequence[str]) -> str:
+    low, high = (pick(entries, key=float) for pick in (min, max))
+    return low if low == high else f"{low} to {high}"
 
 
 def _same(entries: tuple[str, ...], text: str) -> bool:
