@@ -10,6 +10,7 @@ from pathlib import Path
 
 from . import HERE, close_panel, load_module, open_panel
 
+MODES = ("train", "validate", "associate")
 COHORT = {"open": None, "running": "hang", "finished": "finish", "failed": "fail"}
 
 
@@ -19,7 +20,7 @@ def main() -> None:
     parser.add_argument("--model", default="", help="model file (default: the demonstration model)")
     parser.add_argument("--width", type=int, default=500, help="of the panel in pixels (default 500)")
     parser.add_argument("--cohort", choices=COHORT, help="show the section on cohorts alone, in this state")
-    parser.add_argument("--validate", action="store_true", help="with --cohort: validation instead of training")
+    parser.add_argument("--mode", default="train", choices=MODES, help="with --cohort: what is done (default train)")
     options = parser.parse_args()
     module = load_module()
     import slicer
@@ -33,7 +34,7 @@ def main() -> None:
     widget.ui.pixelSpacingSpinBox.value = 0.2
     temporary = tempfile.TemporaryDirectory(prefix="HER2Nomogram-")
     if options.cohort:
-        show_cohort(widget, options.cohort, options.validate, Path(temporary.name))
+        show_cohort(widget, options.cohort, MODES.index(options.mode), Path(temporary.name))
     else:
         widget.ui.applyButton.click()
     for _ in range(3):  # wrapped labels need a second pass to find their height
@@ -47,7 +48,7 @@ def main() -> None:
     temporary.cleanup()
 
 
-def show_cohort(widget, state: str, validate: bool, folder: Path) -> None:
+def show_cohort(widget, state: str, mode: int, folder: Path) -> None:
     """Open the section on cohorts, everything else collapsed, and start a run that does nothing."""
     import slicer
 
@@ -57,7 +58,7 @@ def show_cohort(widget, state: str, validate: bool, folder: Path) -> None:
     for section in (ui.inputsCollapsibleButton, ui.clinicalCollapsibleButton, ui.resultCollapsibleButton):
         section.collapsed = True
     ui.cohortCollapsibleButton.collapsed = False
-    ui.cohortModeComboBox.setCurrentIndex(int(validate))
+    ui.cohortModeComboBox.setCurrentIndex(mode)
     (folder / "cases.csv").write_text("case_id\n")
     ui.cohortCasesEdit.currentPath = str(folder / "cases.csv")
     ui.cohortFolderEdit.currentPath = str(folder / "results")

@@ -1,4 +1,4 @@
-"""Stand-in for ``her2nomogram train`` and ``validate``: does in an instant, or for ever, what a run can do.
+"""Stand-in for ``her2nomogram train``, ``validate`` and ``associate``: in an instant, or for ever, what a run can do.
 
     python command_stub.py BEHAVIOR train CASES.csv --out=MODEL.json --report=HTML ...
 
