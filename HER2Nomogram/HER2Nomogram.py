@@ -27,6 +27,7 @@ from slicer.ScriptedLoadableModule import (
 from slicer.util import VTKObservationMixin
 
 from HER2NomogramLib import command, scene
+from HER2NomogramLib.cohort_table import OPENPYXL, is_workbook
 from HER2NomogramLib.errors import InputError
 from HER2NomogramLib.modelfile import default_model_path, load_model
 from HER2NomogramLib.prediction import TUMOR_DIAMETER, case_regions, check_extraction, predict_case
@@ -999,7 +1000,7 @@ class HER2NomogramLogic(ScriptedLoadableModuleLogic):
         Parameters
         ----------
         tablePath : path
-            CSV or .xlsx file, one row per patient or lesion.
+            CSV, .xlsx or .xlsm file, one row per patient or lesion.
         outcome : str
             Column or derived variable.
         predictors : sequence of str
@@ -1014,7 +1015,17 @@ class HER2NomogramLogic(ScriptedLoadableModuleLogic):
         Returns
         -------
         HER2NomogramLib.association.AssociationResult
+
+        Raises
+        ------
+        InputError
+            Also where a package is missing, with how to install it: a call asks nobody.
         """
+        needed = ("scikit-learn",) if reportPath is None else ("scikit-learn", "jinja2", "matplotlib")
+        lines = command.requirements(Path(__file__).parent / "Resources" / "requirements.txt")
+        of_table = (OPENPYXL,) if is_workbook(tablePath) else ()
+        command.check_installed([*(line for line in lines if line.startswith(needed)), *of_table])
+
         from HER2NomogramLib.association import StudyOptions, associate
         from HER2NomogramLib.cohort import read_cohort
         from HER2NomogramLib.report import write_association_report

@@ -49,7 +49,7 @@ def test_the_report_and_its_parts_are_written(run, table, tmp_path):
     page = report.read_text(encoding="utf-8")
     assert page.startswith("<!DOCTYPE html>") and "0.000" not in page
     names = {path.suffix for path in (tmp_path / "out" / "study_files").iterdir()}
-    assert names == {".csv", ".svg"}
+    assert names == {".csv", ".svg", ".txt"}
     assert not list(tmp_path.rglob(".partial*"))
     ids = {row["case_id"] for row in study_rows()}
     texts = [page, *(path.read_text(encoding="utf-8") for path in (tmp_path / "out" / "study_files").iterdir())]
@@ -89,6 +89,21 @@ def test_every_option_reaches_the_study(run, table, tmp_path, monkeypatch):
     assert options.only == {"her2_ihc": ("2+", "3+"), "er": ("positive",)}
 
 
+def test_the_defaults_in_the_help_are_those_of_the_study(run):
+    from HER2NomogramLib.association import StudyOptions
+    from HER2NomogramLib.derived import KI67_THRESHOLD
+
+    _status, out, _err = run("associate", "--help")
+    text, of_study = " ".join(out.split()), StudyOptions("her2", ())
+    for default in (
+        f"below this (default {of_study.entry_p:.2f})",
+        f"is high (default {KI67_THRESHOLD:g})",
+        f"of missing values (default {of_study.imputations}, 0 for none)",
+        f"of the imputation (default {of_study.random_state})",
+    ):
+        assert default in text
+
+
 def test_what_cannot_be_done_of_strata_is_named_and_the_status_says_so(run, tmp_path):
     rows = study_rows()
     for number, row in enumerate(rows):
@@ -114,6 +129,7 @@ def test_what_cannot_be_done_of_strata_is_named_and_the_status_says_so(run, tmp_
         (("TABLE", "--outcome", "her2", "--predictors", "age", "--map", "age=Alter"), "Alter"),
         (("TABLE", "--counts", "1,2,3,4"), "leave it out"),
         (("--counts", "1,2,3,4", "--outcome", "her2"), "--outcome"),
+        (("TABLE", "--outcome", "her2", "--predictors", "age", "--seed", "-1"), "--seed"),
         (("--counts", "1,2,x"), "--counts"),
         (("--counts", ""), "--counts"),
         (("--printed", "3.08"), "--printed"),
@@ -152,3 +168,45 @@ def test_larger_tables_of_counts(run):
 def test_strata_are_printed_too(run, table):
     _status, out, _err = run(*study(table, "--strata", "dense_breast"))
     assert "Within Breast density group: A-B: " in out and "p of interaction, alone: " in out
+
+
+def test_parts_of_an_earlier_report_do_not_stay_beside_a_new_one(run, table, tmp_path):
+    report, folder = tmp_path / "study.html", tmp_path / "study_files"
+    run(*study(table, "--report", report, "--strata", "dense_breast"))
+    (folder / "my notes.csv").write_text("mine")
+    assert (folder / "strata_univariate.csv").exists()
+    run(*study(table, "--report", report))
+    assert not list(folder.glob("strata_*")) and (folder / "odds_ratios.csv").exists()
+    assert (folder / "my notes.csv").read_text() == "mine"
+
+
+def test_a_table_among_the_parts_of_the_report_is_not_replaced(run, tmp_path):
+    folder = tmp_path / "study_files"
+    folder.mkdir()
+    table = write_study(folder / "missing.csv", study_rows())
+    before = table.read_bytes()
+    status, _out, err = run(*study(table, "--report", tmp_path / "study.html"))
+    assert status == NOTHING_DONE and "missing.csv" in err and table.read_bytes() == before
+
+
+def test_imputed_odds_ratios_are_printed_too(run, tmp_path):
+    table = write_study(tmp_path / "study.csv", study_rows(missing=0.1))
+    _status, out, _err = run(*study(table, "--imputations", "2"))
+    assert "With missing values imputed, " in out and "  Microcalcifications, present: " in out
+
+
+def test_nothing_that_can_be_studied_is_one_line(run, tmp_path):
+    rows = study_rows()
+    for number, row in enumerate(rows):
+        row["size"] = f"{10**15 + number}"
+    table = write_study(tmp_path / "study.csv", rows)
+    status, _out, err = run(
+        "associate", table, "--outcome", "her2", "--predictors", "size", "--report", tmp_path / "s.html"
+    )
+    assert status in (DONE, NOTHING_DONE) and len(err.strip().splitlines()) <= 1
+
+
+def test_a_thousand_predictors_are_too_many(run, table):
+    names = ",".join(f"v{number}" for number in range(1000))
+    status, _out, err = run("associate", table, "--outcome", "her2", "--predictors", names)
+    assert status == NOTHING_DONE and "1000 predictors are named" in err

@@ -321,3 +321,95 @@ def test_the_outcome_in_other_words_is_pointed_out(tmp_path):
 def test_one_imputation_is_refused(cohort, imputations):
     with pytest.raises(InputError, match="imputations"):
         associate(cohort, StudyOptions("her2", ("age",), imputations=imputations))
+
+
+def test_interactions_are_tested_in_the_strata_that_were_studied(tmp_path):
+    rows = study_rows()
+    for number, row in enumerate(rows):
+        row["site"] = "small" if number < 6 else "large" if number % 2 else "middle"
+    cohort = read_cohort(write_study(tmp_path / "study.csv", rows))
+    name = "microcalcifications"
+    result = associate(cohort, StudyOptions("her2", (name, "ki67_at_least_20"), strata="site"))
+    by, variable = result.strata.variable, next(v for v in result.predictors if v.name == name)
+    usable = by.values != by.levels.index("small")
+    x, z = variable.design()[usable, 0], (by.values[usable] == by.levels.index("middle")).astype(float)
+    y = result.y[usable]
+    small = sm.Logit(y, sm.add_constant(np.column_stack([x, z]))).fit(disp=0)
+    large = sm.Logit(y, sm.add_constant(np.column_stack([x, z, x * z]))).fit(disp=0)
+    test = result.strata.interaction_univariate[name]
+    assert test.df == 1 and test.statistic == pytest.approx(2 * (large.llf - small.llf), abs=1e-6)
+
+
+def test_levels_that_nobody_has_are_no_strata(tmp_path):
+    rows = [row for row in study_rows() if row["breast_density"] != "D"]
+    cohort = read_cohort(write_study(tmp_path / "study.csv", rows))
+    result = associate(cohort, StudyOptions("her2", ("microcalcifications",), strata="breast_density"))
+    assert [stratum.level for stratum in result.strata.strata] == ["A", "B", "C"] and not result.unfinished
+
+
+def test_patients_with_several_rows_are_counted(tmp_path):
+    rows = study_rows()
+    for number, row in enumerate(rows):
+        row["patient_id"] = f"P{number // 3}" if number < 6 else f"P{number}"
+    result = associate(
+        read_cohort(write_study(tmp_path / "study.csv", rows)), StudyOptions("her2", ("microcalcifications",))
+    )
+    assert any(message.startswith("2 patients with several rows") for message in result.messages)
+
+
+def test_a_forced_predictor_that_cannot_enter_is_named(cohort):
+    options = StudyOptions("her2", ("age", "age_over_50", "er"), forced=("age", "age_over_50"))
+    result = associate(cohort, options)
+    assert result.forced_out == ("age_over_50",)
+    assert any("age_over_50 was to be forced in" in text for text in result.unfinished)
+    assert any("age_over_50 was to be forced in" in message for message in result.messages)
+
+
+def test_an_imputation_that_fails_is_said_and_the_rest_kept(tmp_path, monkeypatch):
+    from HER2NomogramLib import association
+
+    def fails(*_given):
+        raise InputError("Too few cases.")
+
+    monkeypatch.setattr(association, "fit_imputed", fails)
+    cohort = read_cohort(write_study(tmp_path / "study.csv", study_rows(missing=0.1)))
+    result = associate(cohort, StudyOptions("her2", PREDICTORS, imputations=2))
+    assert result.multivariable is not None and result.imputed is None
+    assert any("Too few cases" in text for text in result.unfinished)
+    assert any("Too few cases" in message for message in result.messages)
+
+
+def test_cases_chosen_by_columns_of_the_outcome_get_a_remark(cohort):
+    predictors = ("microcalcifications",)
+    equivocal = associate(cohort, StudyOptions("her2", predictors, only={"her2_ihc": ("2+",)}))
+    assert not any("Cases were chosen by" in message for message in equivocal.messages)
+    luminal = ("luminal A", "luminal B HER2-negative", "luminal B HER2-positive")
+    chosen = associate(cohort, StudyOptions("her2", predictors, only={"immunophenotype": luminal}))
+    assert any("Cases were chosen by immunophenotype" in message for message in chosen.messages)
+
+
+def test_an_event_is_decided_where_the_subtype_is_not(tmp_path):
+    rows = study_rows()
+    for row in rows[:60]:
+        row["ki67"] = ""
+    cohort = read_cohort(write_study(tmp_path / "study.csv", rows))
+    result = associate(cohort, StudyOptions("immunophenotype", ("age",), event="triple negative"))
+    # Ki-67 tells luminal A from B, not triple negative from others; nor does HER2 where a receptor is positive.
+    known = [row for row in rows if row["her2_ihc"] != "2+" or row["her2_ish"] or "positive" in (row["er"], row["pr"])]
+    assert result.n == len(known)
+
+
+def test_candidates_are_counted_where_predictors_were_chosen(tmp_path):
+    rows = study_rows(100)
+    cohort = read_cohort(write_study(tmp_path / "study.csv", rows))
+    result = associate(cohort, StudyOptions("her2", (*PREDICTORS, "breast_density", "pr")))
+    tried = min(result.events, result.n - result.events) / (len(PREDICTORS) + 3 + 1)
+    assert tried < 10
+    assert any(f"there are {tried:.1f} cases" in message for message in result.messages)
+
+
+def test_the_outcome_has_an_event_and_no_reference(cohort):
+    with pytest.raises(InputError, match="--event"):
+        associate(cohort, StudyOptions("her2", ("age",), references={"her2": "positive"}))
+    with pytest.raises(InputError, match="seed"):
+        associate(cohort, StudyOptions("her2", ("age",), random_state=-1))

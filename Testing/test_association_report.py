@@ -253,8 +253,11 @@ def test_complete_cases_and_imputation_stand_side_by_side(page):
     result = studies.microcalcifications()
     table = imputed_table(result)
     pooled = {(term.predictor, term.level): term for term in result.imputed.terms}
-    assert cells(table, "Age, per 10 years")[2] == odds_cell(pooled["age", None])
-    assert f"n = {result.multivariable.n}" in table.head[1] and f"n = {result.n}" in table.head[3]
+    alone = {term.predictor: term for term in result.alone_in_model["age"].terms}
+    assert result.alone_in_model["age"].n == result.multivariable.n
+    assert cells(table, "Age, per 10 years")[0] == odds_cell(alone["age"])
+    assert cells(table, "Age, per 10 years")[3] == odds_cell(pooled["age", None])
+    assert f"n = {result.multivariable.n}" in table.head[2] and f"n = {result.n}" in table.head[4]
     assert cells(table, "Age, per 10 years")[-1] == f"{100 * result.imputed.fraction_missing['age']:.0f}%"
     assert "3 completed data sets" in page.section("missing") and "Rubin DB" in page.section("references")
     rows = missing_table(result)
@@ -299,8 +302,8 @@ def test_a_verdict_that_imputation_changes_is_in_the_summary():
         for term in result.imputed.terms
     ]
     other = dataclasses.replace(result, imputed=dataclasses.replace(result.imputed, terms=tuple(changed)))
-    assert "other side of 0.05 for HER2 status: positive against negative" in summary(other)["Missing values"]
-    assert "other side" not in summary(result)["Missing values"]
+    assert "of HER2 status: positive against negative 4.54 becomes 4.70 (p = 0.400)" in summary(other)["Missing values"]
+    assert "becomes" not in summary(result)["Missing values"]
 
 
 def test_headline_has_effect_interval_and_cases():
@@ -317,13 +320,25 @@ def test_headline_has_effect_interval_and_cases():
 def test_no_association_shown_is_not_called_none():
     result = studies.microcalcifications()
     model = result.multivariable
-    flat = [
-        dataclasses.replace(term, odds_ratio=dataclasses.replace(term.odds_ratio, p=0.3)) if term.odds_ratio else term
-        for term in model.terms
-    ]
-    other = dataclasses.replace(result, multivariable=dataclasses.replace(model, terms=tuple(flat)))
+    flat = {name: dataclasses.replace(test, p=0.3) for name, test in model.tests.items()}
+    other = dataclasses.replace(result, multivariable=dataclasses.replace(model, tests=flat))
     assert "no association was shown" in headline(other)
     assert "This does not show that there is none." in headline(other)
+
+
+def test_the_headline_is_by_the_likelihood_ratio_test_of_the_predictor():
+    result = studies.microcalcifications()
+    model = result.multivariable
+    level = [
+        dataclasses.replace(term, odds_ratio=dataclasses.replace(term.odds_ratio, p=0.08)) if term.odds_ratio else term
+        for term in model.terms
+    ]
+    tests = {name: dataclasses.replace(test, p=0.3) for name, test in model.tests.items()}
+    tests["her2"] = dataclasses.replace(tests["her2"], p=0.03, df=2)
+    other = dataclasses.replace(result, multivariable=dataclasses.replace(model, terms=tuple(level), tests=tests))
+    assert "the odds differed between the levels of HER2 status (p = 0.030)" in headline(other)
+    tests["her2"] = dataclasses.replace(tests["her2"], df=1)
+    assert "HER2 status: positive against negative (odds ratio 4.54 (2.00 to 10.3), p = 0.030" in headline(other)
 
 
 def test_odds_ratios_of_another_outcome_are_no_weights_for_her2(page):
@@ -355,7 +370,10 @@ def test_a_study_of_her2_names_the_command_that_develops_a_model(written):
 def test_command_quotes_names_that_need_it():
     result = studies.her2()
     odd = dataclasses.replace(result, entered={"Tumor size; mm": "p = 0.01"})
-    assert "her2nomogram train cases.csv --clinical 'Tumor size; mm'" in prediction_paragraphs(odd)
+    assert (
+        "her2nomogram train cases.csv --clinical 'Tumor size; mm' --out model.json --report report.html"
+        in prediction_paragraphs(odd)
+    )
 
 
 def test_sections_without_content_are_left_out(written):

@@ -164,6 +164,19 @@ def test_other_encoding(table, text):
     assert "UTF-8" in refusal(table(text))
 
 
+def test_workbooks_are_for_the_association_study(tmp_path):
+    path = tmp_path / "cases.XLSX"
+    path.write_bytes(b"PK\x03\x04\x14\xff\x00")
+    with pytest.raises(InputError) as error:
+        read_cases(path)
+    message = str(error.value)
+    assert "only the association study (associate) reads workbooks" in message and "export it" in message
+    path.rename(tmp_path / "cases.csv")
+    with pytest.raises(InputError) as error:
+        read_cases(tmp_path / "cases.csv")
+    assert "associate" not in str(error.value)
+
+
 def test_column_twice(table):
     assert "'image' twice" in refusal(table("case_id,image,segmentation,image\nL1,a.png,s.png,b.png\n"))
 

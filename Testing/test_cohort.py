@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import re
 
 import numpy as np
 import pytest
 
-from HER2NomogramLib.cases import Case
-from HER2NomogramLib.cohort import overlaps, read_cohort, with_derived
-from HER2NomogramLib.dataset import check_columns, is_outcome
-from HER2NomogramLib.derived import EQUIVOCAL_HER2, SUBTYPES, derived_names, derived_variable, tells_her2
+from HER2NomogramLib.cohort import overlaps, read_cohort
+from HER2NomogramLib.derived import EQUIVOCAL_HER2, SUBTYPES
 from HER2NomogramLib.errors import InputError
-from HER2NomogramLib.known_columns import KNOWN
 
 GERMAN = """\
 Fallnummer;Patientennummer;Alter bei Diagnose;Brustdichte (ACR);Mikrokalk;\
@@ -205,7 +201,7 @@ def test_her2_by_the_rule(cohort):
     n, p = "negative", "positive"
     assert texts(found) == [n, n, p, n, None, p, None, None, n, None, None]
     assert found.levels == (n, p) and found.label == "HER2 status" and found.sources == {"her2_ihc", "her2_ish"}
-    assert {**found.why_missing} == {4: EQUIVOCAL_HER2, 9: EQUIVOCAL_HER2, 7: "HER2 unknown: ISH without IHC score"}
+    assert {**found.why_missing} == {4: EQUIVOCAL_HER2, 9: EQUIVOCAL_HER2, 7: "HER2 unknown: ISH without an IHC score"}
     assert "2+ with ISH positive" in found.rule
 
 
@@ -244,6 +240,21 @@ def test_scores_under_the_name_of_the_status(cohort):
     assert texts(mapped.variable("her2")) == ["negative", "negative", None, "positive", None]
 
 
+def test_discordant_her2_is_counted_and_stays_what_ihc_says(cohort):
+    found = cohort(
+        her2_ihc=["0", "1+", "3+", "negative", "2+", "2+", "0", "3+", "1+", "", "3+", "2+"],
+        her2_ish=["pos", "amplified", "neg", "pos", "pos", "neg", "neg", "pos", "", "pos", "pending", ""],
+        site=["a"] * 2 + ["b"] * 10,
+    )
+    assert found.discordant_her2 == 4 and found.only("site", ["a"]).discordant_her2 == 2
+    assert texts(found.variable("her2"))[:4] == ["negative", "negative", "positive", "negative"]
+    assert found.variable("her2").possible == {}
+    assert cohort(her2_ihc=["0", "3+"]).discordant_her2 == 0 and cohort(age=["40", "50"]).discordant_her2 == 0
+    # What is not understood is said where HER2 is asked for, not here.
+    unread = cohort(her2_ihc=["0", "x", "3+"], her2_ish=["pos", "pos", "y"])
+    assert unread.discordant_her2 == 1 and "'x' in line 3" in refusal(unread.variable, "her2")
+
+
 def test_a_plus_sign_alone_is_no_score(cohort):
     assert "a plus sign alone can be 1+ or positive" in refusal(cohort(her2_ihc=["+", "-", "+"]).variable, "her2")
     assert texts(cohort(her2_ihc=["+", "++", "+++", "-"]).variable("her2")) == [
@@ -262,6 +273,27 @@ def test_hormone_receptors(cohort):
     found = cohort(er=of_er, pr=of_pr).variable("hr_status")
     assert texts(found) == ["positive"] * 4 + ["negative", None, "positive", None, None]
     assert set(found.why_missing) == {5, 7}
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [["8", "0", "2", "7"], ["1", "2", "2", "1"], ["12", "0", ""], ["2.0", "pos", "1", "0"], ["5", "10%", "", "1"]],
+)
+def test_scores_and_codes_of_receptors_are_no_percentages(cohort, entries):
+    found = cohort(er=entries, PgR=["90", "2", "1", "0"], her2=["0", "1", "0", "1"])
+    for name in ("er", "er_status", "hr_status"):
+        message = refusal(found.variable, name)
+        assert "column 'er'" in message and f"'{entries[0]}' in line 2" in message
+        assert "scores or codes, write positive or negative (Allred scores are positive from 3 on)" in message
+    # Larger numbers beside, and they are percentages.
+    assert texts(found.variable("pr")) == ["positive", "positive", "positive", "negative"]
+
+
+def test_codes_of_receptors_that_only_are_0_and_1(cohort):
+    assert texts(cohort(er=["0", "1", "1.0", ""]).variable("er")) == ["negative", "positive", "positive", None]
+    # A choice of rows changes no reading.
+    some = cohort(er=["0", "5", "60", "30"], site=["a", "a", "b", "b"]).only("site", ["a"])
+    assert texts(some.variable("er")) == ["negative", "positive"]
 
 
 def test_all_subtypes(cohort):
@@ -285,6 +317,61 @@ def test_all_subtypes(cohort):
     for index, (text, expected) in enumerate(zip(texts(found), rows.values())):
         assert (text or found.why_missing[index]) == expected
     assert found.sources == {"er", "pr", "her2_ihc", "her2_ish", "ki67"}
+
+
+_SPELLED = {"er": ("pos", "neg", ""), "pr": ("90%", "0", ""), "ki67": ("10", "30", "15-25", "")}
+_SPELLED_HER2 = (("3+", ""), ("2+", "pos"), ("2+", "neg"), ("0", ""), ("2+", ""), ("", "pos"), ("", ""))
+
+
+def test_what_a_missing_immunophenotype_can_be(cohort):
+    """Every combination of entries against the rule itself, applied to all that the missing ones can be."""
+    rows = list(itertools.product(*_SPELLED.values(), _SPELLED_HER2))
+    her2 = [of_her2 for *_, of_her2 in rows]
+    columns = {name: [row[i] for row in rows] for i, name in enumerate(_SPELLED)}
+    found = cohort(**columns, her2_ihc=[ihc for ihc, _ in her2], her2_ish=[ish for _, ish in her2])
+    variable = found.variable("immunophenotype")
+    level_of = dict(zip(rows, texts(variable)))
+    for index, (er, pr, ki67, of_her2) in enumerate(rows):
+        known_her2 = of_her2 if of_her2 not in _SPELLED_HER2[4:] else None
+        filled = itertools.product(
+            [er] if er else ["pos", "neg"],
+            [pr] if pr else ["90%", "0"],
+            [ki67] if ki67 in ("10", "30") else ["10", "30"],
+            [known_her2] if known_her2 else [("3+", ""), ("0", "")],
+        )
+        left = {SUBTYPES.index(level_of[row]) for row in filled}
+        said = len(left) < 5 and level_of[rows[index]] is None
+        assert variable.possible.get(index) == (left if said else None), rows[index]
+    sizes = [len(levels) for levels in variable.possible.values()]
+    assert {*sizes} == {2, 3, 4} and not {*variable.possible} & {*np.flatnonzero(variable.known)}
+
+
+def test_what_a_missing_value_can_be(cohort):
+    columns = dict(
+        site=["a", "a", "b", "a", "a", "a", "b"],
+        er=["pos", "pos", "neg", "", "neg", "pos", ""],
+        pr=["pos", "neg", "neg", "", "", "", ""],
+        her2=["neg", "neg", "", "pos", "neg", "pos", ""],
+        ki67=["10", "", "90", "20", "10", "", "10"],
+    )
+    found = cohort(**columns)
+    a, b, c, d, e = SUBTYPES
+    subtype = found.variable("immunophenotype")
+
+    def left(variable):
+        return {row: {variable.levels[i] for i in levels} for row, levels in variable.possible.items()}
+
+    expected = {1: {a, b}, 2: {d, e}, 3: {c, d}, 4: {a, e}, 6: {a, c, d, e}}
+    assert left(subtype) == expected
+    assert left(found.variable("immunophenotype", reference=c)) == expected
+    # Rows are those that are chosen.
+    some = found.only("site", ["a"]).variable("immunophenotype", reference=c)
+    assert left(some) == {1: {a, b}, 2: {c, d}, 3: {a, e}}
+    for name in ("hr_status", "her2", "er"):
+        assert found.variable(name).possible == {} and not found.variable(name).known.all()
+    # Ki-67 that is not understood and not needed is unknown.
+    columns["ki67"][2:5] = ["x", "x", "x"]
+    assert left(cohort(**columns).variable("immunophenotype")) == {**expected, 4: {a, b, e}}
 
 
 def test_the_threshold_is_the_users(cohort):
@@ -574,69 +661,6 @@ def test_overlaps(cohort):
     assert overlaps(found.variable("ki67_at_least_20"), subtype)
 
 
-# --- derived variables of a model -------------------------------------------------------------------------------------
-
-
-def cases_with(split="train", **columns):
-    return [
-        Case(f"c{i}", f"c{i}", split, her2=i % 2, clinical=dict(zip(columns, map(str, row))))
-        for i, row in enumerate(zip(*columns.values()))
-    ]
-
-
-def test_derived_columns_of_cases():
-    cases = cases_with(er=["90%", "-", "", "+"], pr=["0", "0", "1", "0"], age=["40", "60", ">89", ""])
-    found = with_derived(cases, ("age", "hr_status", "age_over_50", "no_such_name"))
-    assert [case.clinical["hr_status"] for case in found] == ["positive", "negative", "positive", "positive"]
-    assert [case.clinical["age_over_50"] for case in found] == ["no", "yes", "yes", ""]
-    assert "hr_status" not in cases[0].clinical and "no_such_name" not in found[0].clinical
-    # A column of that name stays what it is.
-    own = cases_with(er=["90%"], er_status=["mine"])
-    assert with_derived(own, ["er_status"])[0].clinical["er_status"] == "mine"
-    assert with_derived([], ["er_status"]) == []
-
-
-def test_derived_columns_need_theirs():
-    message = refusal(with_derived, cases_with(ER=["1"], pr=["1"]), ["hr_status"])
-    assert (
-        message
-        == "The case table has no column 'hr_status', nor 'er' to derive it from (is 'ER' meant?): add one of them."
-    )
-
-
-def test_entries_that_are_not_understood_refuse_the_table_or_the_case():
-    cases = cases_with(er=["90%", "foo", "bar", "foo", "0.5"])
-    message = refusal(with_derived, cases, ["er_status"])
-    assert (
-        "Column 'er' of the case table (for er_status): 4 entries are not understood ('foo', 'bar', '0.5')" in message
-    )
-    found = with_derived(cases, ["er_status"], strict=())
-    assert [case.clinical["er_status"] for case in found] == [
-        "positive",
-        "er = foo",
-        "er = bar",
-        "er = foo",
-        "er = 0.5",
-    ]
-
-
-def test_no_derived_variable_may_tell_the_outcome():
-    assert tells_her2("immunophenotype") and tells_her2("her2")
-    assert is_outcome("immunophenotype") and is_outcome("Immunophenotype") and not is_outcome("er_status")
-    cases = cases_with(er=["1"], pr=["1"], ki67=["1"], her2=["1"])
-    assert "immunophenotype" not in with_derived(cases, ["immunophenotype"])[0].clinical
-    with pytest.raises(InputError, match="no column 'immunophenotype'"):
-        check_columns(with_derived(cases, ["immunophenotype"]), ["immunophenotype"])
-
-
-def test_every_derived_variable_is_described():
-    for name in derived_names():
-        variable = derived_variable(name)
-        assert variable.name == name and variable.label and len(variable.levels) > 1
-        assert {*variable.columns} <= {*KNOWN} and re.fullmatch(r"[A-Z].*\.", variable.rule)
-    assert derived_variable("ki67_at_least_x") is None and derived_variable("er") is None
-
-
 # --- real tables ------------------------------------------------------------------------------------------------------
 
 
@@ -666,3 +690,20 @@ def test_a_published_annotation(shared_data):
     assert texts(found.variable("breast_density")).count(None) == 6 and found.repeated_patients == 3
     message = refusal(found.variable, "BIRADS")
     assert "'5$2' in line 6" in message
+
+
+def test_a_table_without_names_of_columns_is_refused_without_its_entries(tmp_path):
+    path = tmp_path / "study.csv"
+    path.write_text("SMITH,68,B,++,positive\nJONES,54,A,0,\n", encoding="utf-8")
+    with pytest.raises(InputError, match="names into the first line") as caught:
+        read_cohort(path)
+    assert "SMITH" not in str(caught.value) and "68" not in str(caught.value)
+
+
+def test_identifiers_are_not_mapped_to_findings(tmp_path):
+    path = tmp_path / "study.csv"
+    path.write_text("Patient,Alter\nSMITH,68\nJONES,54\n", encoding="utf-8")
+    with pytest.raises(InputError, match="identifies cases or patients") as caught:
+        read_cohort(path, columns={"age": "Patient"})
+    assert "SMITH" not in str(caught.value)
+    assert read_cohort(path, columns={"case_id": "Patient", "age": "Alter"}).variable("age").known.all()

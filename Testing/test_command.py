@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import MODULE_DIRECTORY, wait_until
 from test_background import is_running
@@ -142,7 +143,7 @@ def test_an_association_study_has_a_report_named_after_table_and_outcome(associa
     assert options(association.arguments()) == {
         "report": str(tmp_path / "results" / "cases_her2_association.html"),
         "outcome": "her2",
-        "predictors": "age_over_50,dense_breast,microcalcifications,er,pr,ki67_at_least_20,idc",
+        "predictors": "age_over_50,dense_breast,microcalcifications,er,pr,ki67_at_least_20",
         "progress": "lines",
     }
     assert association.files.results == (tmp_path / "results" / "cases_her2_association.html",)
@@ -180,8 +181,22 @@ def test_features_are_extracted_only_where_a_model_is_trained_or_validated_witho
         assert not dataclasses.replace(choices, mode=mode, features=features).needs_images
 
 
+def test_the_predictors_of_a_new_study_can_all_be_had_from_the_cohort_of_the_demo(association, tmp_path):
+    from HER2NomogramLib.cohort import read_cohort
+    from HER2NomogramLib.phantom import draw_case
+
+    rows = [draw_case(np.random.default_rng(seed)) for seed in range(60)]
+    lines = [",".join(map(str, values)) for values in (rows[0], *(row.values() for row in rows))]
+    (tmp_path / "demo.csv").write_text("\n".join(lines) + "\n")
+    cohort = read_cohort(tmp_path / "demo.csv")
+    names = command.names_in(command.PREDICTORS)
+    assert len(names) == 6 and {*names} <= {*cohort.names()}
+    for name in (association.outcome, *names):
+        assert cohort.variable(name).known.all()
+
+
 def test_spreadsheets_need_a_package_of_their_own(association):
-    for name, needed in (("a.csv", ()), ("a.xlsx ", ("openpyxl>=3.1",)), ("A.XLSX", ("openpyxl>=3.1",))):
+    for name, needed in (("a.csv", ()), ("a.xlsx ", ("openpyxl>=3.1",)), ("A.XLSM", ("openpyxl>=3.1",))):
         assert dataclasses.replace(association, cases=name).packages == needed
     assert dataclasses.replace(association, mode=Mode.TRAIN, cases="a.xlsx").packages == ()
 
@@ -321,6 +336,15 @@ def test_every_requirement_of_the_module_can_be_looked_for():
     lines = command.requirements(MODULE_DIRECTORY / "Resources" / "requirements.txt")
     assert "matplotlib>=3.8" in lines
     assert command.not_installed(lines) == ()
+
+
+def test_missing_packages_are_refused_with_how_to_install_them():
+    command.check_installed(["numpy"])
+    with pytest.raises(InputError) as error:
+        command.check_installed(["numpy", "no-such-package==1", "nor-this>=2.0"])
+    message = str(error.value)
+    assert "slicer.util.pip_install('no-such-package==1 nor-this>=2.0')" in message
+    assert "numpy" not in message and "\n" not in message
 
 
 # --- Run --------------------------------------------------------------------------------------------------------------
@@ -464,3 +488,17 @@ def test_the_command_line_knows_the_options_of_an_association_study(association)
     assert run.state == FAILED
     assert "cases.csv' has no rows" in run.message
     assert "Traceback" not in run.output
+
+
+@pytest.mark.parametrize(
+    "text, names",
+    [
+        ("a, b,,c ", ("a", "b", "c")),
+        ('age, "size, mm", "a ""big"" one"', ("age", "size, mm", 'a "big" one')),
+        ("two\nlines", ("two lines",)),
+        ("", ()),
+        (None, ()),
+    ],
+)
+def test_names_that_hold_a_comma_stand_in_quotes(text, names):
+    assert command.names_in(text) == names

@@ -323,10 +323,12 @@ def test_columns_that_name_another_image_or_no_region_are_not_passed_over(column
     assert f"'{column}'" in message and "Rename" in message
 
 
-@pytest.mark.parametrize("column", ["her2", "HER2_status", "image__lesion__her2_ish"])
+@pytest.mark.parametrize(
+    "column", ["her2", "HER2_status", "image__lesion__her2_ish", "FISH", "image__ring__ihc_score", "cerbb2", "Subtype"]
+)
 def test_a_column_named_like_the_outcome(column):
     message = refusal(table=make_table(["entropy", column]), regions=None)
-    assert f"'{column}'" in message and "remove the column" in message
+    assert f"'{column}'" in message and "tells what the model predicts: remove the column" in message
 
 
 @pytest.mark.parametrize("values", [(0, 1), (1, 0), (1, 2), (-1.5, 3.25)])
@@ -342,16 +344,35 @@ def test_a_category_that_is_the_outcome_under_another_name():
     table = make_table(n=60)
     subtypes = {0: ("luminal A", "triple negative"), 1: ("luminal B HER2+", "HER2-enriched")}
     cases = [
-        replace(case, clinical={**case.clinical, "subtype": subtypes[case.her2][i % 2]})
+        replace(case, clinical={**case.clinical, "kind": subtypes[case.her2][i % 2]})
         for i, case in enumerate(make_cases(60))
     ]
-    message = refusal(cases, table, factors=("subtype",))
-    assert "'subtype'" in message and "leave it out" in message
+    message = refusal(cases, table, factors=("kind",))
+    assert "'kind'" in message and "leave it out" in message
     # One case that is otherwise, or too few that are known, and it may be a finding.
-    assembled(changed(cases, "c0", entries={"subtype": "luminal A"}), table, factors=("subtype",))
-    few = [replace(c, clinical={**c.clinical, "subtype": ""}) if i >= 24 else c for i, c in enumerate(cases)]
+    assembled(changed(cases, "c0", entries={"kind": "luminal A"}), table, factors=("kind",))
+    few = [replace(c, clinical={**c.clinical, "kind": ""}) if i >= 24 else c for i, c in enumerate(cases)]
     assert sum(case.her2 for case in few[:24] if case.split == "train") < 10
-    assembled(few, table, factors=("subtype",))
+    assembled(few, table, factors=("kind",))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["fish", "ISH status", "IHC score", "c-erbB-2", "Statut HER2", "immunophenotype", "Immunph\u00e4notyp", "Subtyp"],
+)
+def test_factors_named_like_the_outcome(name):
+    cases = [replace(case, clinical={**case.clinical, name: "ab"[i % 2]}) for i, case in enumerate(make_cases())]
+    expected = f"'{name}' tells what the model predicts, it cannot be a clinical factor: leave it out."
+    assert refusal(cases, factors=("grade", name)) == expected
+    # Nor is it offered in place of a name that is not there.
+    assert name not in refusal(cases, factors=("grad",))
+
+
+def test_other_findings_may_be_factors():
+    names = ("microcalcifications", "age_group", "er", "pr", "ki67_ihc", "histologic subtype")
+    values = [dict.fromkeys(names, "ab"[i % 2]) for i in range(N_CASES)]
+    cases = [replace(case, clinical={**case.clinical, **more}) for case, more in zip(make_cases(), values)]
+    assert [factor.name for factor in assembled(cases, factors=names).factors] == [*names]
 
 
 def test_a_constant_column_is_not_the_outcome():

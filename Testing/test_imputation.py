@@ -8,14 +8,16 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 from scipy.special import expit
+from scipy.stats import chi2, norm
 from scipy.stats import f as f_distribution
 from scipy.stats import t as t_distribution
 
 from HER2NomogramLib import imputation
 from HER2NomogramLib.clinical import Factor
 from HER2NomogramLib.errors import InputError
-from HER2NomogramLib.imputation import fit_imputed, impute, pool
+from HER2NomogramLib.imputation import COMBINED_PROFILES, RUBIN, fit_imputed, impute, pool
 from HER2NomogramLib.odds_ratios import AssociationModel, Term, fit_association
 from HER2NomogramLib.variable import Variable
 
@@ -281,6 +283,197 @@ def test_all_models_are_firths_where_one_of_them_is():
     assert pooled.firth and pooled.imputations == 12
     mean = np.mean([fit_association(data_set, y, firth=True).coefficients for data_set in completed], axis=0)
     np.testing.assert_allclose([math.log(t.odds_ratio.value) for t in pooled.terms if t.odds_ratio], mean, rtol=1e-9)
+
+
+def separated(seed=0, n=68, gap=0):
+    """One level of density has no event; some rows lack it."""
+    rng = np.random.default_rng(seed)
+    density, age = rng.choice(3, p=[0.5, 0.38, 0.12], size=n), rng.normal(55, 11, n)
+    y = np.where(density == 2, 0, rng.random(n) < 0.5).astype(int)
+    variables = [category("density", density, "ABC"), number("age", age), category("micro", rng.random(n) < 0.5, "ny")]
+    return [with_gaps(variables[0], rng.choice(n, size=gap, replace=False)), *variables[1:]], y
+
+
+def test_equal_data_sets_by_firths_method_are_pooled_to_the_single_model():
+    variables, y = separated()
+    model, pooled = fit_association(variables, y), fit_imputed([variables] * 4, y)
+    assert model.firth and pooled.firth
+    for mine, given in zip(pooled.terms, model.terms, strict=True):
+        if given.odds_ratio is not None:
+            got, wanted = ((o.value, o.low, o.high, o.p) for o in (mine.odds_ratio, given.odds_ratio))
+            np.testing.assert_allclose(got, wanted, rtol=1e-6)
+            assert mine.odds_ratio.method == COMBINED_PROFILES
+    for name, test in model.tests.items():
+        found = pooled.tests[name]
+        assert (found.df1, found.df2, found.p) == (test.df, math.inf, pytest.approx(test.p, rel=1e-6))
+        assert found.statistic == pytest.approx(test.statistic / test.df, rel=1e-6)
+
+
+def test_one_missing_value_does_not_change_the_kind_of_interval():
+    """By the covariance the rare level without events would have an interval about twice as wide, and a larger p."""
+    variables, y = separated(gap=1)
+    alone = fit_association(variables, y)
+    completed = impute(variables, y, 10)
+    pooled, by_covariance = fit_imputed(completed, y), pool([fit_association(data, y) for data in completed])
+    given, found, symmetric = (model.terms[2].odds_ratio for model in (alone, pooled, by_covariance))
+    assert alone.firth and given.p < 0.05 < symmetric.p and symmetric.high > 1
+    assert found.p == pytest.approx(given.p, rel=0.2) and found.high == pytest.approx(given.high, rel=0.1)
+    assert found.low == pytest.approx(given.low, rel=0.1) and found.value == symmetric.value
+    assert (found.method, symmetric.method) == (COMBINED_PROFILES, RUBIN)
+
+
+def penalized(beta, x, y):
+    log_odds = x @ beta
+    weights = expit(log_odds) * expit(-log_odds)
+    return y @ log_odds - np.logaddexp(0, log_odds).sum() + np.linalg.slogdet(x.T @ (x * weights[:, None]))[1] / 2
+
+
+def distribution(variables, y, column, value):
+    """Distribution function of a coefficient from its profile, by a general optimizer."""
+    x = np.column_stack([np.ones(len(y)), *(variable.design() for variable in variables)])
+    x[:, 1:] -= x[:, 1:].mean(axis=0)
+    free = minimize(lambda beta: -penalized(beta, x, y), np.zeros(x.shape[1]), tol=1e-9)
+    others = np.arange(x.shape[1]) != column + 1
+
+    def fixed(beta):
+        whole = np.full(x.shape[1], value)
+        whole[others] = beta
+        return -penalized(whole, x, y)
+
+    fall = minimize(fixed, free.x[others], tol=1e-9).fun - free.fun
+    return norm.cdf(np.sign(value - free.x[column + 1]) * math.sqrt(max(2 * fall, 0)))
+
+
+def mean_distribution(data_sets, y, column, value):
+    return np.mean([distribution(variables, y, column, value) for variables in data_sets])
+
+
+def test_combined_profiles_are_what_they_are_defined_as():
+    variables, y = separated(gap=20)
+    data_sets = impute(variables, y, 4)
+    pooled = fit_imputed(data_sets, y)
+    odds_ratios = [term.odds_ratio for term in pooled.terms if term.odds_ratio is not None]
+    assert pooled.fraction_missing["density: C"] > 0.05
+    for column, odds_ratio in enumerate(odds_ratios):
+        for bound, level in ((odds_ratio.low, 0.025), (odds_ratio.high, 0.975)):
+            assert mean_distribution(data_sets, y, column, math.log(bound)) == pytest.approx(level, abs=2e-4)
+        at_zero = mean_distribution(data_sets, y, column, 0.0)
+        assert odds_ratio.p == pytest.approx(2 * min(at_zero, 1 - at_zero), abs=2e-4)
+    for name, one in (("age", odds_ratios[2]), ("micro", odds_ratios[3])):
+        test = pooled.tests[name]
+        assert (test.p, test.df1, test.df2) == (one.p, 1, math.inf)
+        assert chi2.sf(test.statistic, 1) == pytest.approx(one.p)
+    logs = [fit_association(data, y, firth=True).coefficients for data in data_sets]
+    np.testing.assert_allclose(np.log([o.value for o in odds_ratios]), np.mean(logs, axis=0), rtol=1e-9)
+
+
+def test_tests_of_several_coefficients_by_firths_method_by_hand():
+    """Chi-squares 4, 9 and 16: roots with variance 1, so that the increase is 4/3."""
+    test = imputation._combined_test([4.0, 9.0, 16.0], 2)
+    assert test.statistic == pytest.approx((29 / 3 / 2 - 4 / 2 * 4 / 3) / (1 + 4 / 3))
+    assert (test.df1, test.df2) == (2, pytest.approx(2 ** (-3 / 3) * 2 * (1 + 3 / 4) ** 2))
+    assert test.p == pytest.approx(f_distribution.sf(test.statistic, 2, test.df2))
+    nothing = imputation._combined_test([0.0, 0.1, 9.0], 2)
+    assert (nothing.statistic, nothing.p) == (0.0, 1.0)
+    variables, y = separated(gap=20)
+    data_sets = impute(variables, y, 4)
+    statistics = [fit_association(data, y, firth=True).tests["density"].statistic for data in data_sets]
+    assert fit_imputed(data_sets, y).tests["density"] == imputation._combined_test(statistics, 2)
+
+
+def test_a_bound_that_one_data_set_leaves_open_stays_open():
+    roots = [lambda value: (value, 1.0)] * 2
+    assert imputation._combined_bound(roots, [0.0, 0.1], 0.025) == 0.0
+    assert imputation._combined_bound(roots, [2.0, math.inf], 0.975) == math.inf
+    assert imputation._combined_bound(roots, [1.0, 30.0], 0.975) == pytest.approx(math.exp(norm.ppf(0.975)))
+
+
+def test_the_imputations_that_the_missing_information_asks_for():
+    variables, y = cohort(n=150)
+    pooled = fit_imputed(impute(variables, y, 5, 3), y)
+    assert pooled.largest_fraction_missing == max(pooled.fraction_missing.values()) > 0.05
+    assert pooled.imputations_advised == math.ceil(100 * pooled.largest_fraction_missing)
+    for fraction, advised in ((0.0, 1), (0.07, 7), (0.29, 29), (0.291, 30)):
+        assert replace(pooled, fraction_missing={"a": 0.0, "b": fraction}).imputations_advised == advised
+
+
+def phenotype(n=120, seed=4):
+    """Five levels that age tells in part; half of the first two levels are missing, known to be one of the two."""
+    rng = np.random.default_rng(seed)
+    age, levels = rng.normal(size=n), rng.integers(0, 5, n)
+    age = age + 0.8 * levels
+    values = levels.astype(float)
+    missing = np.flatnonzero((levels < 2) & (rng.random(n) < 0.5))
+    values[missing] = np.nan
+    possible = {int(row): frozenset({0, 1}) for row in missing}
+    y = rng.integers(0, 2, n)
+    variable = replace(category("subtype", values, ("LA", "LB-", "LB+", "HER2", "TN")), possible=possible)
+    return variable, number("age", age), y
+
+
+def test_nothing_impossible_is_drawn():
+    variable, age, y = phenotype()
+    gaps = ~variable.known
+    anything = values_of(impute([replace(variable, possible={}), age], y, 10), "subtype")[:, gaps]
+    assert (anything > 1).any()
+    completed = impute([variable, age], y, 10)
+    drawn = values_of(completed, "subtype")[:, gaps]
+    assert set(drawn.ravel()) == {0.0, 1.0} and not any(data[0].possible for data in completed)
+    # With a second variable to go round for, and a row that can have one level only, and one that can have any.
+    first, second = np.flatnonzero(gaps)[:2]
+    possible = {row: levels for row, levels in variable.possible.items() if row != second} | {
+        int(first): frozenset({1})
+    }
+    mixed = [replace(variable, possible=possible), with_gaps(age, slice(0, 120, 7))]
+    drawn = values_of(impute(mixed, y, 30, 2), "subtype")
+    assert (drawn[:, first] == 1).all() and set(drawn[:, second]) - {0.0, 1.0}
+    others = gaps & ~np.isin(np.arange(len(y)), [first, second])
+    assert set(drawn[:, others].ravel()) == {0.0, 1.0}
+
+
+def test_values_to_start_from_are_possible():
+    variable, age, y = phenotype()
+    # Without a round the values are those that the chain starts from.
+    values = imputation._chain([variable, with_gaps(age, [0])], y, 0, np.random.default_rng(0))["subtype"]
+    assert set(values[~variable.known]) == {0.0, 1.0}
+
+
+def test_levels_that_the_bootstrap_sample_lacks_are_drawn_by_their_frequency():
+    """Two rows with a value have the possible levels: many samples have none of them."""
+    y = np.tile([0, 1], 30)
+    values = np.r_[0.0, 1.0, np.tile([2.0, 3.0], 28), np.nan, np.nan]
+    rare = replace(category("subtype", values, "abcd"), possible={58: frozenset({0, 1}), 59: frozenset({1})})
+    drawn = values_of(impute([rare], y, 100), "subtype")
+    assert set(drawn[:, 58]) == {0.0, 1.0} and set(drawn[:, 59]) == {1.0}
+
+
+def test_a_level_that_the_bootstrap_sample_lacks_stays_rare():
+    y = np.tile([0, 1], 30)
+    values = np.r_[0.0, np.tile([1.0, 2.0], 24), np.full(11, np.nan)]
+    drawn = values_of(impute([category("subtype", values, "abc")], y, 60), "subtype")[:, -11:]
+    assert 0 < (drawn == 0).mean() < 0.08
+
+
+def test_the_relative_probabilities_of_possible_levels_stay_those_of_the_model():
+    """The same model and the same gaps: among what is drawn without a restriction the possible levels are as often."""
+    rng = np.random.default_rng(0)
+    n, gap = 400, 4000
+    levels = rng.choice(4, p=[0.1, 0.3, 0.4, 0.2], size=n)
+    y = np.r_[(rng.random(n) < 0.2 + 0.15 * levels), np.zeros(gap, dtype=bool)].astype(int)
+    variable = category("subtype", np.r_[levels, np.full(gap, np.nan)], "abcd")
+    restricted = replace(variable, possible={row: frozenset({0, 2}) for row in range(n, n + gap)})
+    x = np.column_stack([np.ones(n + gap), y])
+    free, narrow = (imputation._draw_categories(x, v, np.random.default_rng(1)) for v in (variable, restricted))
+    expected, found = (np.mean(drawn[np.isin(drawn, (0, 2))] == 0) for drawn in (free, narrow))
+    assert set(narrow) == {0, 2} and set(free) == {0, 1, 2, 3}
+    assert 0.1 < expected < 0.45 and found == pytest.approx(expected, abs=0.03)
+
+
+def test_what_no_row_with_a_value_has_cannot_be_imputed():
+    variable, age, y = phenotype()
+    never = replace(variable, values=np.where(variable.values < 2, np.nan, variable.values))
+    with pytest.raises(InputError, match="'subtype' can only be 'LA' or 'LB-' in a row.*Leave it out"):
+        impute([never, age], y)
 
 
 def study(seed, sort, n=300):

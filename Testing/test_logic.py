@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import math
 import subprocess
 import sys
@@ -261,6 +262,28 @@ def test_association_study_takes_the_options_of_table_and_study(logic, tmp_path)
     assert (result.n, result.events) == (59, 15)
     assert "age_over_50" in result.entered
     assert [path.name for path in tmp_path.iterdir()] == ["cohort.csv"]
+
+
+def test_association_study_says_what_is_to_be_installed(logic, tmp_path, monkeypatch):
+    table = study_table(tmp_path / "cohort.csv")
+    missing, find = set(), importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name in missing else find(name, *a))
+
+    def refusal(table, *report):
+        with pytest.raises(InputError) as error:
+            logic.associate(table, "her2", ["age"], *report)
+        message = str(error.value)
+        assert "slicer.util.pip_install(" in message and "\n" not in message
+        return message.partition("(")[2].partition(")")[0]
+
+    missing |= {"sklearn"}
+    assert refusal(table) == "scikit-learn>=1.6"
+    missing |= {"jinja2", "matplotlib", "openpyxl"}
+    assert refusal(table, tmp_path / "study.html") == "matplotlib>=3.8, scikit-learn>=1.6, jinja2>=3.1"
+    missing -= {"sklearn"}
+    assert refusal(tmp_path / "cohort.xlsm") == "openpyxl>=3.1"
+    # What a study without a report does not need is not asked for.
+    assert logic.associate(table, "her2", ["age"]).n == 60
 
 
 def test_association_study_refuses_names_that_the_table_does_not_have(logic, tmp_path):

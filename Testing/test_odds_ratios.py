@@ -292,29 +292,78 @@ def subtypes(n=90):
 
 def test_what_other_variables_determine_is_redundant():
     subtype, her2, age, y = subtypes()
-    assert redundant([subtype, age, her2], y) == ("her2",)
-    assert redundant([her2, age, subtype], y) == ("subtype",)
-    assert redundant([age, her2], y) == ()
+    assert redundant([subtype, age, her2], y) == {"her2": "is determined by 'subtype'"}
+    assert redundant([her2, age, subtype], y) == {"subtype": "says in part the same as 'her2'"}
+    assert redundant([age, her2], y) == {}
     months = number("months", age.values * 12 + 5)
-    assert redundant([age, months, her2, subtype], y) == ("months", "subtype")
+    assert list(redundant([age, months, her2, subtype], y)) == ["months", "subtype"]
     nearly = number("nearly", age.values + 1e-3 * np.random.default_rng(0).normal(size=len(y)))
-    assert redundant([age, nearly], y) == ()
-    assert redundant([], y) == ()
-    with pytest.raises(InputError, match="'her2' is determined by.*'subtype'"):
-        fit_association([subtype, her2], y)
+    assert redundant([age, nearly], y) == {}
+    assert redundant([], y) == {}
+    with pytest.raises(InputError, match="^'her2' is determined by 'subtype': leave one of them out.$"):
+        fit_association([age, subtype, her2], y)
+    with pytest.raises(InputError, match="^'subtype' says in part the same as 'her2': leave"):
+        fit_association([her2, subtype], y)
 
 
 def test_redundancy_is_judged_in_the_rows_that_the_model_will_have():
-    """HER2 is the subtype's only where the third variable is known; that one goes first, so HER2 may stay."""
+    """HER2 is the subtype's only where the third variable is known; one that is constant goes, so HER2 may stay."""
     subtype, her2, age, y = subtypes()
     off = her2.values.copy()
     off[:10] = 1 - off[:10]
     loose = replace(her2, values=off)
     known_late = with_gaps(age, slice(0, 10))
-    assert redundant([subtype, loose], y) == ()
-    assert redundant([subtype, loose, known_late], y) == ("her2",)
+    assert redundant([subtype, loose], y) == {}
+    why = {"her2": "is determined by 'subtype' in the 80 rows that have all predictors"}
+    assert redundant([subtype, loose, known_late], y) == why
     same = replace(known_late, factor=Factor("constant"), values=known_late.values * 0)
-    assert redundant([same, subtype, loose], y) == ("constant",)
+    assert redundant([same, subtype, loose], y) == {"constant": "has one value only"}
+    assert redundant([subtype, same, loose], y) == {"constant": "has one value only in the rows that have the others"}
+
+
+def test_variables_without_rows_in_common_do_not_determine_each_other():
+    """Two measurements of different rows: the first stays, and complete ones are not judged by the few rows."""
+    _, her2, age, y = subtypes()
+    rng = np.random.default_rng(3)
+    x, w = (number(name, rng.normal(size=len(y))) for name in "xw")
+    early, apart = with_gaps(x, slice(40, None)), with_gaps(w, slice(0, 40))
+    assert redundant([early, apart], y) == {"w": "has no value in the rows that have the others"}
+    assert redundant([apart, early], y) == {"x": "has no value in the rows that have the others"}
+    for common, why in (
+        (1, "has one value only in the rows that have the others"),
+        (3, "has only 3 rows in common with the others, too few to tell them apart"),
+    ):
+        apart = with_gaps(w, slice(0, 40 - common))
+        assert redundant([age, early, apart, her2], y) == {"w": why}
+    assert redundant([age, early, with_gaps(w, slice(0, 30))], y) == {}
+    nowhere = with_gaps(w, slice(None))
+    assert redundant([nowhere, age], y) == {"w": "has no value"}
+    # Marked where HER2 is positive only: HER2 could not stay beside it.
+    marker = with_gaps(w, her2.values == 0)
+    assert redundant([her2, marker], y) == {
+        "w": "has too few rows in common with the others: 'her2' has one value only in them"
+    }
+    with pytest.raises(InputError, match="'z' has only 4 rows in common with the others"):
+        rows = np.array([*np.flatnonzero(y == 1)[:2], *np.flatnonzero(y == 0)[:2]])
+        fit_association([variable.rows(rows) for variable in (age, x, w, number("z", x.values**2))], y[rows])
+
+
+def test_what_determines_is_looked_for_where_it_shows():
+    """In few common rows everything is a linear combination; HER2 is the subtype's in all of theirs."""
+    subtype, her2, age, y = subtypes()
+    few = with_gaps(age, slice(6, None))
+    assert redundant([few, subtype, her2], y)["her2"] == "is determined by 'subtype'"
+    # A line through three points could be chance.
+    months = number("months", age.values * 12)
+    assert redundant([age.rows(slice(0, 3)), months.rows(slice(0, 3))], y[:3]) == {
+        "months": "has only 3 rows in common with the others, too few to tell them apart"
+    }
+    why = {"months": "is determined by 'age'"}
+    assert redundant([age.rows(slice(0, 4)), months.rows(slice(0, 4))], y[:4]) == why
+    # Of the two that make it up, and not of the one that does not.
+    other = number("other", np.random.default_rng(1).normal(size=len(y)))
+    both = number("both", age.values + 2 * other.values)
+    assert redundant([age, her2, other, both], y) == {"both": "is determined by 'age', 'other'"}
 
 
 @pytest.mark.parametrize("unit", [1e-6, 1.0, 1e8])
@@ -322,7 +371,7 @@ def test_redundancy_does_not_depend_on_units(unit):
     _, _, age, y = subtypes()
     other = number("other", unit * np.random.default_rng(1).normal(1, 0.1, len(y)))
     both = number("both", age.values / 10 + other.values / unit)
-    assert redundant([age, other, both], y) == ("both",)
+    assert redundant([age, other, both], y) == {"both": "is determined by 'age', 'other'"}
 
 
 def test_refusals_name_the_variables():

@@ -8,6 +8,7 @@ import pytest
 
 from HER2NomogramLib.spellings import (
     age,
+    can_be_score,
     density,
     density_is_numbered,
     ihc_score,
@@ -20,6 +21,7 @@ from HER2NomogramLib.spellings import (
     percentage,
     presence,
     receptor_status,
+    unclear_receptor_numbers,
 )
 
 READERS = (ihc_score, ish_status, receptor_status, percentage, age, density, presence, is_idc)
@@ -132,6 +134,32 @@ def test_receptors(text, positive):
 def test_receptors_that_are_not_decided(text):
     with pytest.raises(ValueError, match="with a % sign"):
         receptor_status(text)
+
+
+@pytest.mark.parametrize(
+    ("texts", "unclear"),
+    [
+        (["8", "0", "5", "2", ""], {"8", "0", "5", "2"}),
+        (["1", "2"], {"1", "2"}),
+        (["1.0", "2,0", "pos"], {"1.0", "2,0"}),
+        (["12", "ER 3", "<1%", "5%"], {"12", "ER 3"}),
+        (["1", "0", "1.0", "neg"], set()),
+        (["8", "0", "13"], set()),
+        (["8", "0", "90%"], set()),
+        (["8", "30-40"], set()),
+        (["8", "> 80"], set()),
+        (["8", "2.5"], set()),
+        (["pos", "neg", "3+", "7/8", "10%"], set()),
+        ([], set()),
+    ],
+)
+def test_numbers_of_receptors_that_can_be_scores(texts, unclear):
+    assert unclear_receptor_numbers(texts) == unclear
+
+
+def test_one_number_of_a_receptor_that_can_be_a_score():
+    assert all(map(can_be_score, ("2", "12", "5.0", "PR 8", "ER: 3")))
+    assert not any(map(can_be_score, ("0", "1", "13", "2.5", "5%", "<5", "3+", "pos", "")))
 
 
 # --- numbers ----------------------------------------------------------------------------------------------------------
@@ -258,10 +286,33 @@ def test_no_presence(text):
          "invasive ductal carcinoma with ductal carcinoma in situ", "NST", "invasive carcinoma, no special type",
          "invasive carcinoma NOS", "IDC-NST", "invasives duktales Karzinom", "carcinoma duttale infiltrante",
          "carcinome canalaire infiltrant", "ductal, invasive", "invasiv-duktal", "DCIS with IDC"),
+        # In situ components, with whatever adjectives.
+        (True, "IDC and lobular carcinoma in situ", "IDC + LCIS", "IDC with cribriform DCIS", "IDC + DCIS (papillary)",
+         "IDC with papillary and cribriform DCIS", "IDC and DCIS, solid and cribriform", "IDC with mucinous DCIS",
+         "IDC, DCIS with cribriform pattern", "IDC with high-grade DCIS, comedo type", "IDC and mixed DCIS",
+         "invasive ductal and in situ lobular carcinoma", "infiltrating ductal and lobular carcinoma in situ",
+         "invasive and in situ ductal carcinoma", "IDC with intraductal papillary carcinoma",
+         "invasives duktales Karzinom mit lobulärem Carcinoma in situ", "IDC with atypical lobular hyperplasia",
+         "carcinoma duttale infiltrante con carcinoma lobulare in situ", "IDC with cancerization of lobules",
+         "carcinome canalaire infiltrant et carcinome lobulaire in situ", "IDC arising in intraductal papilloma"),
+        # Grading, spread and patterns.
+        (True, "IDC, tubule formation 3", "IDC, tubular formation 3, nuclear 2", "IDC (tubules 3)",
+         "IDC, tubular differentiation 2", "IDC with Paget disease", "IDC, Morbus Paget",
+         "invasive ductal carcinoma, inflammatory", "invasive carcinoma NST with medullary pattern",
+         "IDC with lobular features", "NST with apocrine and medullary features"),
         (False, "ILC", "lobular", "invasive lobular carcinoma", "DCIS", "ductal carcinoma in situ", "mixed IDC/ILC",
          "mixed ductal and lobular", "invasive ductal and lobular carcinoma", "mucinous", "other",
          "duktales Carcinoma in situ", "intraductal carcinoma", "carcinoma duttale in situ",
          "non-IDC", "not IDC", "medullary", "LCIS", "Paget"),
+        (False, "IDC and ILC", "IDC and ILC with LCIS", "invasive ductal and mucinous carcinoma",
+         "IDC + tubular carcinoma", "IDC and mucinous carcinoma with DCIS", "mixed IDC and ILC, DCIS",
+         "IDC with lobular component", "IDC and invasive lobular carcinoma, LCIS", "IDC and DCIS (and ILC)",
+         "IDC with DCIS, mucinous carcinoma", "IDC, DCIS, papillary carcinoma",
+         "invasive lobular and in situ ductal carcinoma", "ILC with DCIS", "tubular carcinoma",
+         "tubular carcinoma with DCIS", "papillary carcinoma and DCIS", "cribriform DCIS",
+         "invasive micropapillary carcinoma", "DCIS (papillary)", "DCIS and LCIS", "Paget disease with DCIS",
+         "lobular carcinoma in situ", "DCIS with lymphocytic infiltrate", "NST with metaplastic features",
+         "mucinous carcinoma with papillary pattern", "intraductal papilloma", "inflammatory carcinoma"),
     ),
 )  # fmt: skip
 def test_histology(text, idc):

@@ -12,13 +12,14 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import NoReturn
 
-from . import __version__
-from .associate_cli import RESEARCH_USE
+from . import RESEARCH_USE, __version__
 from .associate_cli import add_options as add_associate_options
+from .command import EXIT_DONE as DONE
+from .command import EXIT_NOTHING_DONE as NOTHING_DONE
+from .command import EXIT_SOME_FAILED as SOME_FAILED
 from .command import METHODS, Selection, features_beside, names_in, predictions_beside
 from .errors import InputError
 
-DONE, SOME_FAILED, NOTHING_DONE = 0, 1, 2
 _INSTALL = "run 'make install'; in Slicer start from the panel, which asks to install what is needed."
 # So many cases that were left out for the same reason are named.
 _NAMED = 5
@@ -166,12 +167,26 @@ def _keep_inputs(options: argparse.Namespace) -> None:
     if given.get("features"):
         inputs.append(Path(given["features"]).with_suffix(".json"))
     inputs = [Path(path).resolve() for path in inputs]
+    if given.get("report"):
+        _keep_inputs_of_report(inputs, options.report)
     taken: dict[Path, str] = {}
     for path, option in _outputs(options) if inputs else ():
         if path.resolve() in inputs:
             raise InputError(f"--{option}: '{path}' would be written, but is one of the files to be read: rename one.")
         if taken.setdefault(path.resolve(), option) != option:
             raise InputError(f"--{taken[path.resolve()]} and --{option} would both write '{path}': give two names.")
+
+
+def _keep_inputs_of_report(inputs: Sequence[Path], report: str) -> None:
+    """Refuse inputs in the folder of a report's parts, one of which may have the same name."""
+    from .files import files_directory
+
+    for path in inputs:
+        if path.parent == files_directory(report).resolve():
+            raise InputError(
+                f"--report: '{path.name}' lies in the folder that the parts of the report are written to: move it, or "
+                "give the report another name."
+            )
 
 
 def _check_endings(options: argparse.Namespace) -> None:
@@ -208,7 +223,7 @@ def _check_places(options: argparse.Namespace) -> None:
         import jinja2  # noqa: F401 - used when all is done, which is late to learn that it is missing
         import matplotlib  # noqa: F401
 
-        from .report import files_directory
+        from .files import files_directory
 
         folder = files_directory(options.report)
         if folder.exists():
@@ -399,7 +414,7 @@ def _associate(options: argparse.Namespace) -> int:
 
     if options.report:
         _check_places(options)
-    return run(options, _progress)
+    return DONE if run(options, _progress) else SOME_FAILED
 
 
 def _predict(options: argparse.Namespace) -> int:

@@ -7,12 +7,11 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 
+from . import RESEARCH_USE
 from .command import names_in
+from .derived import KI67_THRESHOLD
 from .errors import InputError
 
-DONE, NOT_ALL = 0, 1
-RESEARCH_USE = "Research use only, not for clinical decisions."
-_IMPUTATIONS = 20
 # Options of a study of a table; --counts does without any.
 _OF_A_TABLE = (
     "outcome", "predictors", "report", "event", "map", "sheet", "only", "categorical", "reference", "per", "strata",
@@ -38,16 +37,21 @@ def add_options(parser: argparse.ArgumentParser, count: Callable[[str], int]) ->
     add("--force", metavar="A,B", help="predictors that enter the multivariable model whatever their p-value")
     add("--enter-p", type=float, metavar="P", help="others enter with a p-value below this (default 0.10)")
     add("--missing-words", metavar="A,B", help="further entries that stand for a missing value: 99,pending")
-    add("--ki67-threshold", type=float, metavar="N", help="percent from which Ki-67 is high (default 20)")
-    add("--imputations", type=count, metavar="N", help=f"of missing values (default {_IMPUTATIONS}, 0 for none)")
-    add("--seed", type=int, default=0, metavar="N", help="of the imputation (default 0)")
+    add(
+        "--ki67-threshold",
+        type=float,
+        metavar="N",
+        help=f"percent from which Ki-67 is high (default {KI67_THRESHOLD:g})",
+    )
+    add("--imputations", type=count, metavar="N", help="of missing values (default 20, 0 for none)")
+    add("--seed", type=count, default=0, metavar="N", help="of the imputation (default 0)")
     add("--counts", metavar="A,B,C,D", help="instead of a table: counts as a paper prints them, or 15/55,21/130")
     add("--printed", metavar="OR,LOW,HIGH", help="with --counts: odds ratio and 95%% interval as a paper prints them")
     add("--progress", default="bar", choices=("bar", "lines"), help="on the terminal, or lines for programs to read")
 
 
-def run(options: argparse.Namespace, progress: Callable[..., AbstractContextManager]) -> int:
-    """Do what the options ask for and return the exit status.
+def run(options: argparse.Namespace, progress: Callable[..., AbstractContextManager]) -> bool:
+    """Do what the options ask for and return whether all of it could be done.
 
     Parameters
     ----------
@@ -60,7 +64,8 @@ def run(options: argparse.Namespace, progress: Callable[..., AbstractContextMana
     InputError
     """
     if options.counts is not None or options.printed is not None:
-        return _counts(options)
+        _counts(options)
+        return True
     _check(options)
     return _study(options, progress)
 
@@ -73,7 +78,7 @@ def _check(options: argparse.Namespace) -> None:
             raise InputError(f"--{name} is missing: name {what}.")
 
 
-def _counts(options: argparse.Namespace) -> int:
+def _counts(options: argparse.Namespace) -> None:
     """Describe counts as a paper prints them, and an odds ratio beside them."""
     from .contingency import describe_counts, describe_printed, parse_counts, parse_printed
 
@@ -88,10 +93,9 @@ def _counts(options: argparse.Namespace) -> int:
     if printed is not None:
         print(describe_printed(*printed, table))
     print(RESEARCH_USE)
-    return DONE
 
 
-def _study(options: argparse.Namespace, progress: Callable[..., AbstractContextManager]) -> int:
+def _study(options: argparse.Namespace, progress: Callable[..., AbstractContextManager]) -> bool:
     from .association import associate
     from .association_tables import study_text
     from .cohort import read_cohort
@@ -101,7 +105,7 @@ def _study(options: argparse.Namespace, progress: Callable[..., AbstractContextM
         options.sheet,
         _pairs(options.map, "map", "age=Alter"),
         names_in(options.missing_words),
-        20.0 if options.ki67_threshold is None else options.ki67_threshold,
+        KI67_THRESHOLD if options.ki67_threshold is None else options.ki67_threshold,
     )
     with ExitStack() as shown:
         bars = []
@@ -124,7 +128,7 @@ def _study(options: argparse.Namespace, progress: Callable[..., AbstractContextM
     print(RESEARCH_USE)
     for text in result.unfinished:
         print(f"her2nomogram: not done: {text}", file=sys.stderr)
-    return NOT_ALL if result.unfinished else DONE
+    return not result.unfinished
 
 
 def _options(options: argparse.Namespace):

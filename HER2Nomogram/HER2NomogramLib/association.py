@@ -18,12 +18,14 @@ from .clinical import KNOWN_LEVELS
 from .cohort import Cohort, overlaps
 from .errors import InputError
 from .imputation import PooledModel, fit_imputed, impute
+from .known_columns import HER2_COLUMNS, tells_her2
 from .odds_ratios import AssociationModel, LikelihoodRatio, fit_association, interaction_test, redundant
 from .report_numbers import counted, listed, p_phrase
 from .variable import Variable
 
 # Rows with the outcome and rows without, at least: with fewer no interval says anything.
 MINIMUM_OF_EACH = 5
+MOST_PREDICTORS = 60
 _UNKNOWN_OUTCOME = "outcome not known"
 
 
@@ -69,6 +71,11 @@ class StudyOptions:
     only: Mapping[str, Sequence[str]] = field(default_factory=dict)
     imputations: int = 20
     random_state: int = 0
+
+    @property
+    def entry_text(self) -> str:
+        """Which p-value lets a predictor enter: ``p < 0.10``."""
+        return f"p < {self.entry_p:.2f}" if round(self.entry_p, 2) == self.entry_p else f"p < {self.entry_p:g}"
 
 
 @dataclass(frozen=True)
@@ -148,6 +155,8 @@ class AssociationResult:
     left_out : dict of str to str
         Other predictors, and why they are not.
     multivariable : AssociationModel or None
+    alone_in_model : dict of str to AssociationModel
+        Its predictors alone in the cases that it has, where these are fewer than the univariate models have.
     no_model : str
         Why there is no multivariable model.
     imputed : PooledModel or None
@@ -174,6 +183,7 @@ class AssociationResult:
     entered: dict[str, str]
     left_out: dict[str, str]
     multivariable: AssociationModel | None = None
+    alone_in_model: dict[str, AssociationModel] = field(default_factory=dict)
     no_model: str = ""
     imputed: PooledModel | None = None
     not_imputed: str = ""
@@ -200,8 +210,18 @@ class AssociationResult:
     @property
     def unfinished(self) -> tuple[str, ...]:
         """What was asked for and could not be done."""
+        found = [f"{name} was to be forced in: {self.left_out[name]}" for name in self.forced_out]
+        if self.no_model and self.entered:
+            found.append(f"multivariable model: {self.no_model}")
+        if self.not_imputed:
+            found.append(f"imputation: {self.not_imputed}")
         strata = self.strata.strata if self.strata else ()
-        return tuple(f"{stratum.level}: {stratum.skipped}" for stratum in strata if stratum.skipped)
+        return (*found, *(f"{stratum.level}: {stratum.skipped}" for stratum in strata if stratum.skipped))
+
+    @property
+    def forced_out(self) -> tuple[str, ...]:
+        """Predictors that were to be in the multivariable model and are not."""
+        return tuple(name for name in self.options.forced if name in self.left_out)
 
 
 def associate(
@@ -228,6 +248,9 @@ def associate(
     y = outcome.values.astype(int)
     predictors, left_out = _predictors(kept, options, outcome, rows)
     univariate = _univariate(predictors, y, left_out)
+    if not univariate:
+        name, why = next((name, why) for name, why in left_out.items() if name in _names(predictors))
+        raise InputError(f"No predictor can be studied; {name}: {why}")
     chosen, entered = _entering(predictors, univariate, options, y, left_out)
     result = AssociationResult(
         options=options,
@@ -254,19 +277,28 @@ def _check_names(options: StudyOptions) -> None:
     repeated = [name for name, count in Counter(options.predictors).items() if count > 1]
     if repeated:
         raise InputError(f"Predictor '{repeated[0]}' is named twice: leave one out.")
+    if len(options.predictors) > MOST_PREDICTORS:
+        raise InputError(
+            f"{len(options.predictors)} predictors are named, at most {MOST_PREDICTORS} are possible: of so many tests "
+            "most of what is found is chance. Name those that the study is about."
+        )
     if not options.predictors:
         raise InputError("No predictor is named: name the variables whose association with the outcome is studied.")
-    for what, names in (("forced", options.forced), ("per", options.per)):
+    for what, names in (("force", options.forced), ("per", options.per)):
         for name in names:
             if name not in options.predictors:
                 raise InputError(
                     f"'{name}' of the option '{what}' is no predictor: name it there, too, or leave it out."
                 )
     named = {*options.predictors, options.outcome, options.strata}
-    for what, names in (("references", options.references), ("categorical", options.categorical)):
+    if options.outcome in options.references:
+        raise InputError(f"'{options.outcome}' is the outcome, it has no reference: name its event (--event).")
+    for what, names in (("reference", options.references), ("categorical", options.categorical)):
         for name in names:
             if name not in named:
                 raise InputError(f"'{name}' of the option '{what}' is no variable of the study: leave it out.")
+    if options.random_state < 0:
+        raise InputError(f"A seed of {options.random_state} is not possible: give 0 or more.")
     if options.imputations < 0 or options.imputations == 1:
         raise InputError(
             f"{options.imputations} imputations say nothing of how they differ: give 2 or more, or 0 for none."
@@ -281,7 +313,7 @@ def _chosen(cohort: Cohort, options: StudyOptions) -> tuple[Cohort, dict[str, in
     for column, values in options.only.items():
         kept = cohort.only(column, values)
         if kept.n < cohort.n:
-            excluded[f"{column} is not {listed(values, 'or')}"] = cohort.n - kept.n
+            excluded[f"{column} is not {listed(values, 'or')}, or missing"] = cohort.n - kept.n
         cohort = kept
     return cohort, excluded
 
@@ -331,7 +363,14 @@ def _with_event(variable: Variable, event: str | None) -> Variable:
         raise InputError(f"--event '{event}' is no value of outcome '{name}': it has {choice}.")
     other = levels[1 - found[0]] if len(levels) == 2 else f"not {levels[found[0]]}"
     values = np.where(variable.known, (variable.values == found[0]).astype(float), np.nan)
-    return replace(variable, factor=replace(variable.factor, levels=(other, levels[found[0]])), values=values)
+    reasons = dict(variable.why_missing)
+    for row, possible in variable.possible.items():
+        # Of a tumor without Ki-67 it may be unknown which luminal subtype it is, but not that it is none other.
+        if len(levels) > 2 and found[0] not in possible:
+            values[row] = 0.0
+            reasons.pop(row, None)
+    factor = replace(variable.factor, levels=(other, levels[found[0]]))
+    return replace(variable, factor=factor, values=values, why_missing=reasons, possible={})
 
 
 def _predictors(
@@ -341,7 +380,7 @@ def _predictors(
     found, left_out = [], {}
     for name in options.predictors:
         variable = _asked(cohort, options, name)
-        _refuse_overlap("Predictor", variable, outcome)
+        _refuse_overlap("Predictor", variable, outcome, cohort)
         variable = variable.rows(rows).without_empty_levels()
         different = len(np.unique(variable.values[variable.known]))
         if different < 2:
@@ -360,8 +399,14 @@ def _asked(cohort: Cohort, options: StudyOptions, name: str) -> Variable:
     )
 
 
-def _refuse_overlap(what: str, variable: Variable, outcome: Variable) -> None:
+def _refuse_overlap(what: str, variable: Variable, outcome: Variable, cohort: Cohort) -> None:
     """An outcome predicts itself perfectly, and so does what is derived from it."""
+    of_her2 = any(cohort.columns.get(name) in outcome.sources for name in HER2_COLUMNS)
+    if of_her2 and any(tells_her2(name) for name in (variable.name, *variable.sources)):
+        raise InputError(
+            f"{what} '{variable.name}' tells the HER2 status, as its name says, and the outcome '{outcome.name}' comes "
+            "from HER2 status: an outcome is never its own predictor. Leave it out."
+        )
     if variable.name == outcome.name or overlaps(variable, outcome):
         shared = listed([f"'{name}'" for name in sorted(variable.sources & outcome.sources)])
         raise InputError(
@@ -379,6 +424,14 @@ def _univariate(predictors: Sequence[Variable], y: np.ndarray, left_out: dict[st
         except InputError as error:
             left_out[variable.name] = str(error)
     return models
+
+
+def _alone_in(model: AssociationModel, chosen: Sequence[Variable], y: np.ndarray) -> dict[str, AssociationModel]:
+    """Every predictor of a model alone, in the cases of the model: what adjusting changed, not the loss of cases."""
+    rows = np.all([variable.known for variable in chosen], axis=0)
+    if len(model.variables) == 1 or rows.all():
+        return {}
+    return _univariate([variable.rows(rows).without_empty_levels() for variable in chosen], y[rows], {})
 
 
 def _entering(
@@ -404,8 +457,8 @@ def _entering(
         else:
             candidates.append(variable)
             entered[name] = "forced in" if name in options.forced else p_phrase(p)
-    for name in redundant(candidates, y):
-        left_out[name] = "is determined by the other predictors"
+    for name, why in redundant(candidates, y).items():
+        left_out[name] = why
         del entered[name]
     order = [variable.name for variable in predictors]
     entered = {name: entered[name] for name in sorted(entered, key=order.index)}
@@ -423,12 +476,12 @@ def _with_multivariable(
 ) -> AssociationResult:
     """The result with the multivariable model, from complete cases and with missing values imputed."""
     if not chosen:
-        return replace(result, no_model=f"no predictor has p < {result.options.entry_p:g} in its univariate model")
+        return replace(result, no_model=f"no predictor has {result.options.entry_text} in its univariate model")
     try:
         model = fit_association(chosen, result.y)
     except InputError as error:
         return replace(result, no_model=str(error))
-    result = replace(result, multivariable=model)
+    result = replace(result, multivariable=model, alone_in_model=_alone_in(model, chosen, result.y))
     if result.options.imputations and not all(variable.known.all() for variable in chosen):
         try:
             result = replace(result, imputed=_imputed(result, chosen, progress))
@@ -455,21 +508,26 @@ def _imputed(
 def _strata(cohort: Cohort, result: AssociationResult, chosen: Sequence[Variable], rows: np.ndarray) -> Strata:
     """The study within the levels of a variable, and the tests whether the odds ratios differ between them."""
     by = _asked(cohort, result.options, result.options.strata)
-    _refuse_overlap("Stratifying variable", by, result.outcome)
+    _refuse_overlap("Stratifying variable", by, result.outcome, cohort)
     if not by.levels:
         raise InputError(f"Strata '{by.name}' is a number: name a category, such as dense_breast or age_over_50.")
-    by = by.rows(rows)
+    by = by.rows(rows).without_empty_levels()
     others = [v for v in result.predictors if v.name in result.univariate and not overlaps(v, by)]
     adjusted = [variable for variable in chosen if not overlaps(variable, by)]
     strata = tuple(_stratum(by, index, others, adjusted, result.y) for index in range(len(by.levels)))
-    usable = by.rows(np.isin(by.values, [i for i, stratum in enumerate(strata) if stratum.univariate]))
+    usable = _with_levels(by, [index for index, stratum in enumerate(strata) if stratum.univariate])
     univariate, multivariable = {}, {}
-    if len(usable.without_empty_levels().levels) > 1:
+    if len(usable.levels) > 1:
         for variable in others:
-            univariate[variable.name] = _interaction([variable], by, variable.name, result.y)
+            univariate[variable.name] = _interaction([variable], usable, variable.name, result.y)
         for variable in adjusted if len(adjusted) > 1 else ():
-            multivariable[variable.name] = _interaction(adjusted, by, variable.name, result.y)
+            multivariable[variable.name] = _interaction(adjusted, usable, variable.name, result.y)
     return Strata(by, strata, _there(univariate), _there(multivariable))
+
+
+def _with_levels(by: Variable, levels: Sequence[int]) -> Variable:
+    """The variable with some of its levels only, missing where it has another."""
+    return replace(by, values=np.where(np.isin(by.values, levels), by.values, np.nan)).without_empty_levels()
 
 
 def _stratum(

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .report_numbers import counted, listed, percent
+from .cases import EQUIVOCAL
+from .cohort import overlaps
+from .errors import InputError
+from .report_numbers import counted, listed, p_exact, percent
 from .variable import Variable
 
 if TYPE_CHECKING:
     from .association import AssociationResult
+    from .characteristics import Characteristic
+    from .odds_ratios import AssociationModel
 
+_ALPHA = 0.05
 # Below these many events per coefficient odds ratios tend to be too far from 1, and intervals too narrow.
 _ENOUGH_EVENTS = 10
 # Where so many rows more are missing in one outcome group than in the other, the rows that are left are a selection.
@@ -25,6 +32,7 @@ def messages_of(result: AssociationResult) -> tuple[str, ...]:
     """Remarks on rows, missing values, models and their reading, without names of rows or patients."""
     return (
         *_about_rows(result),
+        *_about_choice(result),
         *_about_missing(result),
         *_about_models(result),
         *_about_strata(result),
@@ -36,14 +44,41 @@ def _about_rows(result: AssociationResult) -> list[str]:
     repeated = result.cohort.repeated_patients
     if repeated:
         messages.append(
-            f"{counted(repeated, 'row')} of the table are of patients who stand in another row: intervals and tests "
-            "take cases as independent, which makes them too certain."
+            f"{counted(repeated, 'patient')} with several rows in the table: intervals and tests take cases as "
+            "independent, which makes them too certain."
         )
     elif not {"case_id", "patient_id"} & {*result.cohort.columns}:
         messages.append(
             "The table has no column case_id or patient_id: whether a patient stands in it twice is not known."
         )
+    discordant, by_ish = result.cohort.discordant_her2, result.cohort.columns.get("her2_ish")
+    if discordant and any(by_ish in variable.sources for variable in (result.outcome, *result.predictors)):
+        messages.append(
+            f"In {counted(discordant, 'row')} IHC and ISH disagree (IHC 0 or 1+ with ISH positive, or 3+ with ISH "
+            "negative): IHC decides there. Check them."
+        )
     return messages
+
+
+def _about_choice(result: AssociationResult) -> list[str]:
+    """What to say where cases were chosen by a column that the outcome comes from."""
+    chosen = []
+    for column, values in result.options.only.items():
+        # The question of the whole project: which of the equivocal tumors are positive.
+        if (column, tuple(values)) == ("her2_ihc", (EQUIVOCAL,)):
+            continue
+        try:
+            sources = result.cohort.variable(column).sources
+        except InputError:
+            continue
+        if sources & result.outcome.sources:
+            chosen.append(column)
+    if not chosen:
+        return []
+    return [
+        f"Cases were chosen by {listed(chosen)}, which comes from columns of the outcome: odds ratios among cases "
+        "chosen by their outcome can be made by the choice."
+    ]
 
 
 def _about_missing(result: AssociationResult) -> list[str]:
@@ -59,11 +94,19 @@ def _about_missing(result: AssociationResult) -> list[str]:
         for row in result.missing
         if abs(row.with_ / with_ - row.without / without) > _UNEVEN
     ]
+    if uneven:
+        messages.append(
+            f"Missing more often in one outcome group: {listed(uneven)}. Where it depends on a predictor as well, the "
+            "odds ratios of complete cases are wrong; compare them with the imputed ones."
+        )
     if result.not_imputed:
         messages.append(f"Missing values could not be imputed: {result.not_imputed}")
-    if uneven:
-        look = "look at the imputed odds ratios" if result.imputed else "the odds ratios may be those of it"
-        messages.append(f"Missing unevenly: {listed(uneven)}. Complete cases are then a selection; {look}.")
+    pooled = result.imputed
+    if pooled is not None and pooled.imputations < pooled.imputations_advised:
+        messages.append(
+            f"{pooled.imputations} imputations are few where so much is missing: with other random numbers the imputed "
+            f"p-values would be others. At least {pooled.imputations_advised} are advised (--imputations)."
+        )
     return messages
 
 
@@ -73,10 +116,12 @@ def _about_models(result: AssociationResult) -> list[str]:
         f"{label} tells the outcome of every case that has it: is it the outcome in other words? Then leave it out."
         for label in telling
     ]
+    messages += [f"{name} was to be forced in and is not: {result.left_out[name]}." for name in result.forced_out]
     messages += [
         f"{name} is not in the study: {why}." for name, why in result.left_out.items() if _not_fitted(result, name)
     ]
     messages += [message for variable in result.predictors for message in _about_levels(variable)]
+    messages += [message for found in result.characteristics for message in _about_tests(found, result)]
     firth = [variable.label for variable in result.predictors if _firth_alone(result, variable.name)]
     if firth:
         messages.append(
@@ -91,20 +136,52 @@ def _about_models(result: AssociationResult) -> list[str]:
         messages.append(
             "The multivariable model is Firth's: its predictors separate the outcome completely or in part."
         )
-    if model.events_per_coefficient < _ENOUGH_EVENTS:
-        messages.append(
-            f"The multivariable model has {model.events_per_coefficient:.1f} cases of the rarer outcome per "
-            f"coefficient, fewer than {_ENOUGH_EVENTS}: its odds ratios tend to lie too far from 1."
-        )
+    messages += _about_size(result, model)
     if len(model.variables) == 1:
         messages.append("The multivariable model has one predictor: its odds ratio is not adjusted for anything.")
-    if result.left_out and not set(result.entered) <= set(result.options.forced):
+    if set(result.entered) - set(result.options.forced):
         messages.append(
             "Predictors were chosen by their p-values on the same cases: adjusted odds ratios of those that entered "
-            "tend to be too large and their p-values too small. What should be adjusted for on clinical grounds can "
-            "be forced in."
+            "tend to lie too far from 1 and their p-values to be too small. What should be adjusted for on clinical "
+            "grounds can be forced in."
         )
     return messages
+
+
+def _about_size(result: AssociationResult, model: AssociationModel) -> list[str]:
+    """How many cases there are for what was estimated, and for what it was chosen from."""
+    entered, rarer = model.events_per_coefficient, min(result.events, result.n - result.events)
+    tried = rarer / sum(len(alone.coefficients) for alone in result.univariate.values())
+    few = []
+    if entered < _ENOUGH_EVENTS:
+        drift = "" if model.firth else ", and its odds ratios tend to lie too far from 1"
+        few.append(
+            f"The multivariable model has {entered:.1f} cases of the rarer outcome per coefficient, fewer than "
+            f"{_ENOUGH_EVENTS}: it is unstable{drift}."
+        )
+    if tried < _ENOUGH_EVENTS and set(result.entered) - set(result.options.forced):
+        few.append(
+            f"Counted by all coefficients that were tried there are {tried:.1f} cases of the rarer outcome for each: "
+            "which predictors entered is in part chance."
+        )
+    return few
+
+
+def _about_tests(found: Characteristic, result: AssociationResult) -> list[str]:
+    """What to say where tests of the same association fall on different sides of 0.05."""
+    alone = result.univariate.get(found.variable.name)
+    if alone is None:
+        return []
+    ratios = [term.odds_ratio for term in alone.terms if term.odds_ratio is not None]
+    tests = [(found.test.name, found.test.p), ("likelihood ratio", alone.tests[found.variable.name].p)]
+    tests += [(ratios[0].method or "Wald test", ratios[0].p)] if len(ratios) == 1 else []
+    if len({p < _ALPHA for _, p in tests if not math.isnan(p)}) < 2:
+        return []
+    listing = listed(f"{name} {p_exact(p)}" for name, p in tests)
+    return [
+        f"{found.variable.label}: tests of the same association fall on both sides of {_ALPHA:g} ({listing}). They "
+        "approximate the same thing; take it for a borderline result, whichever is printed."
+    ]
 
 
 def _about_levels(variable: Variable) -> list[str]:
@@ -121,11 +198,13 @@ def _about_levels(variable: Variable) -> list[str]:
 
 
 def _tells(variable: Variable, y: np.ndarray) -> bool:
-    """Whether no level is in both outcome groups, and this in so many cases that it is no chance."""
+    """Whether it separates the outcome groups completely, and this in so many cases that it is no chance."""
     with_, without = (variable.values[variable.known & (y == status)] for status in (1, 0))
-    return bool(
-        variable.levels and min(len(with_), len(without)) >= _TELLING_CASES and not np.isin(with_, without).any()
-    )
+    if min(len(with_), len(without)) < _TELLING_CASES:
+        return False
+    if variable.levels:
+        return not np.isin(with_, without).any()
+    return bool(with_.min() > without.max() or with_.max() < without.min())
 
 
 def _not_fitted(result: AssociationResult, name: str) -> bool:
@@ -140,7 +219,10 @@ def _about_strata(result: AssociationResult) -> list[str]:
     if result.strata is None:
         return []
     variable = result.strata.variable
-    messages = [f"{variable.label} {text}." for text in result.unfinished]
+    messages = [f"{variable.label}, {s.level}: {s.skipped}." for s in result.strata.strata if s.skipped]
+    same = [v.label for v in result.predictors if v.name in result.univariate and overlaps(v, variable)]
+    if same:
+        messages.append(f"Within strata {listed(same)} is left out: it comes from the column of the strata.")
     missing = int(np.isnan(variable.values).sum())
     if missing:
         messages.append(f"{variable.label} is missing in {counted(missing, 'case')}, which are in no stratum.")

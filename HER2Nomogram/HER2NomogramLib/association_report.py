@@ -105,6 +105,8 @@ def _why_not_imputed(result: AssociationResult) -> str:
         return "there is no multivariable model"
     if not result.options.imputations:
         return "it was not asked for"
+    if result.not_imputed:
+        return result.not_imputed.rstrip(".")
     return "the predictors of the multivariable model are known in all cases"
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .association_tables import HEAD, SUB, TOP, has_value, ratio_text, term_record
+from .association_tables import HEAD, SUB, TOP, has_value, ratio_text, reference_notes, term_record
 from .association_terms import keys_of, odds_cell, p_cell, p_equals, per_text, terms_of
 from .odds_ratios import AssociationModel, Term
 from .report_numbers import DASH, listed, number, p_exact, percent, share
@@ -45,36 +45,49 @@ def imputed_table(result: AssociationResult) -> Table | None:
     if model is None or pooled is None:
         return None
     complete, filled = terms_of(model), terms_of(pooled)
+    alone = {key: term for of_one in result.alone_in_model.values() for key, term in terms_of(of_one).items()}
     rows, records = [], []
     for variable in (v for v in result.predictors if v.name in result.entered):
         if variable.levels:
             tests = model.tests.get(variable.name), pooled.tests.get(variable.name)
             overall = [f"{p_exact(test.p)}\noverall" if test and len(variable.levels) > 2 else "" for test in tests]
-            rows.append(Row((variable.label, "", overall[0], "", overall[1], ""), HEAD))
+            rows.append(Row((variable.label, "", "", overall[0], "", overall[1], ""), HEAD))
         for key in keys_of(variable):
             first, second = complete.get(key), filled.get(key)
             name = key[0] if key[1] is None else f"{key[0]}: {key[1]}"
             fraction = pooled.fraction_missing.get(name, math.nan)
             lost = percent(fraction) if has_value(second) else ""
-            cells = odds_cell(first), p_cell(first), odds_cell(second), p_cell(second), lost
+            cells = odds_cell(alone.get(key)), odds_cell(first), p_cell(first), odds_cell(second), p_cell(second), lost
             rows.append(Row((key[1] or per_text(variable), *cells), SUB if variable.levels else TOP))
-            record = {"predictor": variable.name, "level": key[1] or "", **term_record("complete", first)}
+            record = {"predictor": variable.name, "level": key[1] or "", **term_record("alone", alone.get(key))}
+            record |= term_record("complete", first)
             records.append({**record, **term_record("imputed", second), "fraction_missing": plain(fraction)})
     head = (
         "Predictor",
-        f"Complete cases\nn = {model.n}",
+        f"Alone\nin the same {model.n} cases",
+        f"Adjusted, complete cases\nn = {model.n}",
         "p",
-        f"Multiple imputation\nn = {pooled.n}",
+        f"Adjusted, imputed\nn = {pooled.n}",
         "p",
         "Information lost",
     )
     notes = (
-        f"Adjusted odds ratios (95% intervals). Multiple imputation: {pooled.imputations} completed data sets by "
-        "chained equations, the outcome among what they are filled from, pooled by Rubin's rules with the degrees of "
-        "freedom of Barnard and Rubin. Overall p: F test of Li, Raghunathan and Rubin.",
+        "Odds ratios (95% intervals). From alone to adjusted: what the other predictors change. Against the univariate "
+        "odds ratio of all cases: what the loss of cases changes.",
+        f"Imputed: {pooled.imputations} completed data sets by chained equations, the outcome among what they are "
+        "filled from, pooled by Rubin's rules with the degrees of freedom of Barnard and Rubin. Overall p: F test of "
+        "Li, Raghunathan and Rubin.",
         "Information lost: share of what the data would say of this odds ratio that missing values cost.",
-        *(("The completed data were fitted by Firth's penalized likelihood.",) if pooled.firth else ()),
+        *(
+            (
+                "The completed data were fitted by Firth's penalized likelihood, their profiles combined (Heinze, "
+                "Ploner and Beyea), the tests of factors by Li, Meng, Raghunathan and Rubin.",
+            )
+            if pooled.firth
+            else ()
+        ),
     )
+    notes += tuple(reference_notes("Complete cases", model, result.predictors))
     title = "Complete cases and multiple imputation side by side"
     return Table("imputation", title, head, tuple(rows), notes, tuple(records))
 
@@ -137,6 +150,12 @@ def _strata_table(
         "few cases a difference is easily missed.",
         *([_events_note(strata)] if kind == "adjusted" else []),
         *(f"{stratum.level}: {stratum.skipped}." for stratum in strata.strata if stratum.skipped),
+        *(
+            note
+            for stratum, of in zip(strata.strata, models)
+            for variable in variables
+            for note in reference_notes(stratum.level, of.get(variable.name), [variable])
+        ),
     )
     wide = len(models) > _MANY_STRATA
     return Table(f"strata_{kind}", title, head, tuple(rows), notes, tuple(records), wide)

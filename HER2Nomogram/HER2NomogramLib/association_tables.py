@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from .association_terms import (
     Key,
     distinct_labels,
-    entry_text,
     event_text,
     events_cell,
     keys_of,
@@ -201,7 +200,19 @@ def _odds_notes(result: AssociationResult) -> tuple[str, ...]:
         f"Adjusted: each for all others in the column, in the {model.n} cases that have them all, {model.events} with "
         f"the outcome; {how or 'maximum likelihood'}. A dash: not in the model."
     )
+    notes += reference_notes("Adjusted", model, result.predictors)
     return tuple(notes)
+
+
+def reference_notes(where: str, model: AssociationModel | None, variables: Sequence[Variable]) -> list[str]:
+    """Which variables have another reference in a model, because none of its cases has theirs."""
+    used = {variable.name: variable for variable in model.variables} if model is not None else {}
+    return [
+        f"{where}: no case has the reference '{variable.levels[0]}' of {variable.label}; the odds ratios there are "
+        f"against '{used[variable.name].levels[0]}'."
+        for variable in variables
+        if variable.levels and variable.name in used and used[variable.name].levels[0] != variable.levels[0]
+    ]
 
 
 def has_value(term: Term | None) -> bool:
@@ -265,8 +276,8 @@ def choice_table(result: AssociationResult) -> Table:
         record |= {"vif": plain(vif), "entered": int(name in result.entered), "why": why.replace("\n", ": ")}
         records.append(record)
     notes = (
-        f"Rule: what has {entry_text(result)} alone enters, and what is forced in; all that entered stays. Nothing was "
-        "removed afterwards. The p-values of this table are of likelihood-ratio tests, of all levels together.",
+        f"Rule: what has {result.options.entry_text} alone enters, and what is forced in; all that entered stays. "
+        "Nothing was removed afterwards. The p-values are of likelihood-ratio tests, of all levels together.",
         "VIF: variance inflation, how much less precise an odds ratio is because the others of the model tell the "
         "same; 1 is none, above 5 is a lot. For a category it is the generalized one, brought to the same scale.",
     )
@@ -399,14 +410,28 @@ def study_text(result: AssociationResult) -> str:
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
     lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip() for row in cells]
     model = result.multivariable
-    if model is None:
-        lines += ["", f"No multivariable model: {result.no_model}."]
-    else:
+    if model is not None:
         of_model = f"{counted(model.n, 'case')} with all of its predictors, {model.events} with the outcome"
-        lines += ["", f"Adjusted: {of_model}. Predictors with {entry_text(result)} alone entered."]
+        forced = [name for name, why in result.entered.items() if why == "forced in"]
+        by_force = f", and {listed(forced)} by force" if forced else ""
+        lines += ["", f"Adjusted: {of_model}. Predictors with {result.options.entry_text} alone entered{by_force}."]
+    if result.imputed is not None:
+        lines += ["", *_imputed_lines(result)]
     if result.strata is not None:
         lines += ["", *_strata_lines(result)]
     return "\n".join([f"Odds ratios for {event_text(result)}: {cases}.", "", *lines])
+
+
+def _imputed_lines(result: AssociationResult) -> list[str]:
+    """The adjusted odds ratios with missing values imputed."""
+    labels = {variable.name: variable.label for variable in result.predictors}
+    pooled = result.imputed
+    lines = [f"With missing values imputed, {counted(pooled.n, 'case')}:"]
+    for term in pooled.terms:
+        if has_value(term):
+            name = labels[term.predictor] + (f", {term.level}" if term.level else "")
+            lines.append(f"  {name}: {odds_cell(term)}, p {p_equals(term.odds_ratio.p)}")
+    return lines
 
 
 def _strata_lines(result: AssociationResult) -> list[str]:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from .forest_plot import GROUP, LEVEL, NUMBER, REFERENCE, ForestRow
+from .forest_plot import GROUP, LEVEL, NUMBER, REFERENCE, ForestRow, odds_text
 from .odds_ratios import OddsRatio, Term
-from .report_numbers import DASH, interval, odds_ratio, p_exact, percent
+from .report_numbers import DASH, p_exact, percent
 from .variable import Variable
 
 if TYPE_CHECKING:
     from .association import AssociationResult
 
-REFERENCE_TEXT, NOT_ESTIMABLE = "1 (reference)", "not estimable"
 # Units of time, as one of them is called.
 _ONE_OF = {"years": "year", "months": "month", "weeks": "week", "days": "day"}
 
@@ -49,11 +47,7 @@ def keys_of(variable: Variable) -> list[Key]:
 
 def odds_cell(term: Term | None) -> str:
     """``1.95 (0.92 to 4.14)``, or why there is no odds ratio."""
-    if term is None:
-        return DASH
-    if term.odds_ratio is None:
-        return REFERENCE_TEXT
-    return NOT_ESTIMABLE if math.isnan(term.odds_ratio.value) else interval(term.odds_ratio, write=odds_ratio)
+    return odds_text(_odds(term))
 
 
 def p_cell(term: Term | None) -> str:
@@ -83,12 +77,6 @@ def p_equals(p: float) -> str:
     """``= 0.081`` or ``< 0.001``, to stand behind a p."""
     text = p_exact(p)
     return text if text[0] in "<>" else f"= {text}"
-
-
-def entry_text(result: AssociationResult) -> str:
-    """Which p-value lets a predictor enter: ``p < 0.10``."""
-    p = result.options.entry_p
-    return f"p < {p:.2f}" if round(p, 2) == p else f"p < {p:g}"
 
 
 def event_text(result: AssociationResult) -> str:
@@ -133,7 +121,7 @@ def forest_rows(
         Terms whose counts stand beside the labels.
     """
     rows = []
-    for variable, key, label in _rows(variable for variable in variables):
+    for variable, key, label in _rows(variables):
         if key is None:
             rows.append(ForestRow(label, GROUP))
             continue
@@ -144,7 +132,7 @@ def forest_rows(
     return rows
 
 
-def _rows(variables: Iterator[Variable]) -> Iterator[tuple[Variable, Key | None, str]]:
+def _rows(variables: Iterable[Variable]) -> Iterator[tuple[Variable, Key | None, str]]:
     for variable in variables:
         if variable.levels:
             yield variable, None, variable.label

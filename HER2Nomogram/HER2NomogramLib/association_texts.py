@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from .association_terms import against, entry_text, event_text, p_equals, terms_of
-from .odds_ratios import AssociationModel, LikelihoodRatio, Term
-from .report_numbers import counted, interval, listed, number, odds_ratio, percent, share
+from .association_terms import against, event_text, p_equals, terms_of
+from .known_columns import HER2_COLUMNS
+from .odds_ratios import AssociationModel, LikelihoodRatio, OddsRatio, Term
+from .report_numbers import counted, listed, number, odds_interval, odds_ratio, percent, share
 
 if TYPE_CHECKING:
     from .association import AssociationResult
 
 NOTICE = "Research use only, not for clinical decisions. Associations within one cohort, not a prediction."
 _ALPHA = 0.05
-# Known columns that HER2 status comes from.
-_HER2_COLUMNS = ("her2", "her2_ihc", "her2_ish")
 _MOST_IN_HEADLINE, _MOST_NAMES = 3, 8
 
 
 def headline(result: AssociationResult) -> str:
     """What the study found, in one or two sentences with the effects and their intervals."""
     model = result.multivariable
-    found = _differing(result, model)
     cases = f"In {counted(result.n, 'case')}, {result.events} of them with the outcome “{event_text(result)}”,"
     if model is None:
-        alone = _alone(result)
+        alone = [found for of_one in result.univariate.values() for found in _findings(result, of_one)]
         if not alone:
             return f"{cases} none of the {_tested(result)} had p < {_ALPHA:g}; there is no multivariable model."
-        return f"{cases} alone, not adjusted for anything, {_effects(alone)}. There is no multivariable model."
+        return f"{cases} alone, not adjusted for anything, {_first(alone)}. There is no multivariable model."
+    found = _findings(result, model)
     within = f" in {model.n} of them" if model.n < result.n else ""
     adjusted = f"adjusted for each other{within}," if len(model.variables) > 1 else "alone,"
     if not found:
@@ -37,42 +37,48 @@ def headline(result: AssociationResult) -> str:
             f"{cases} no association was shown: {adjusted} none of the predictors in the multivariable model had "
             f"p < {_ALPHA:g}. This does not show that there is none."
         )
-    return f"{cases} {adjusted} {_effects(found)}."
+    whole = model.overall
+    doubt = f" The model as a whole has p {p_equals(whole.p)}." if not whole.p < _ALPHA else ""
+    return f"{cases} {adjusted} {_first(found)}.{doubt}"
 
 
-def _differing(result: AssociationResult, model: AssociationModel | None) -> list[tuple[str, Term]]:
-    """Terms in words with p below 0.05, of predictors whose own test says so, the smallest p first."""
-    if model is None:
-        return []
+def _findings(result: AssociationResult, model: AssociationModel) -> list[tuple[float, str]]:
+    """Predictors whose likelihood-ratio test has p below 0.05, with that p: their odds ratios in words.
+
+    Beside an adjusted odds ratio stands the imputed one where cases were lost. Of a category with several odds ratios
+    there are those that have a small p of their own; where none has, that its levels differ.
+    """
     terms, variables = terms_of(model), {variable.name: variable for variable in result.predictors}
-    found = [
-        (against(variables[term.predictor], term, terms), term)
-        for term in model.terms
-        if term.odds_ratio is not None
-        and term.odds_ratio.p < _ALPHA
-        and (model.tests[term.predictor].df == 1 or model.tests[term.predictor].p < _ALPHA)
-    ]
-    return sorted(found, key=lambda pair: pair[1].odds_ratio.p)
+    imputed = terms_of(result.imputed if model is result.multivariable else None)
+    found = []
+    for name, test in model.tests.items():
+        if not test.p < _ALPHA:
+            continue
+        of_name = [term for term in model.terms if term.predictor == name and term.odds_ratio is not None]
+        telling = [term for term in of_name if test.df == 1 or term.odds_ratio.p < _ALPHA]
+        for term in telling:
+            p = test.p if test.df == 1 else term.odds_ratio.p
+            again = imputed.get((term.predictor, term.level))
+            found.append((test.p, _effect(term, against(variables[name], term, terms), p, again)))
+        if not telling:
+            label = variables[name].label
+            found.append((test.p, f"the odds differed between the levels of {label} (p {p_equals(test.p)})"))
+    return found
 
 
-def _alone(result: AssociationResult) -> list[tuple[str, Term]]:
-    found = [pair for model in result.univariate.values() for pair in _differing(result, model)]
-    return sorted(found, key=lambda pair: pair[1].odds_ratio.p)
+def _effect(term: Term, name: str, p: float, imputed: Term | None) -> str:
+    odds = term.odds_ratio
+    higher = "higher" if odds.value > 1 else "lower"
+    again = f"; with missing values imputed {odds_interval(imputed.odds_ratio)}" if imputed else ""
+    return f"the odds were {higher} with {name} (odds ratio {odds_interval(odds)}, p {p_equals(p)}{again})"
 
 
-def _effects(found: list[tuple[str, Term]]) -> str:
-    """The odds ratios in words, the first few of them."""
-    texts = [
-        f"the odds were {_higher(term)} with {name} (odds ratio {interval(term.odds_ratio, write=odds_ratio)}, "
-        f"p {p_equals(term.odds_ratio.p)})"
-        for name, term in found[:_MOST_IN_HEADLINE]
-    ]
-    rest = len(found) - len(texts)
-    return "; ".join(texts) + (f"; and {counted(rest, 'further odds ratio')} with p < {_ALPHA:g}" if rest else "")
-
-
-def _higher(term: Term) -> str:
-    return "higher" if term.odds_ratio.value > 1 else "lower"
+def _first(found: list[tuple[float, str]]) -> str:
+    """The findings with the smallest p-values, and how many more there are."""
+    texts = [text for _, text in sorted(found, key=lambda pair: pair[0])]
+    rest = len(texts) - _MOST_IN_HEADLINE
+    more = f"; and {counted(rest, 'further association')} with p < {_ALPHA:g}" if rest > 0 else ""
+    return "; ".join(texts[:_MOST_IN_HEADLINE]) + more
 
 
 def _tested(result: AssociationResult) -> str:
@@ -131,7 +137,8 @@ def _adjusted(result: AssociationResult) -> str:
     per = number(model.events_per_coefficient, 1)
     text = f"{names} in one model of {model.n} cases, {model.events} with the outcome, {per} of the rarer outcome per "
     text += "coefficient"
-    text += " (few)." if model.events_per_coefficient < 10 else "."
+    text += " (few)" if model.events_per_coefficient < 10 else ""
+    text += f"; the model as a whole: p {p_equals(model.overall.p)}."
     if model.firth:
         text += " The data separate: Firth's penalized likelihood."
     if any(why != "forced in" for why in result.entered.values()):
@@ -148,17 +155,24 @@ def _missing(result: AssociationResult) -> str:
         return text
     first, second = terms_of(model), terms_of(pooled)
     variables = {variable.name: variable for variable in result.predictors}
-    differing = [
-        against(variables[key[0]], term, first)
+    changed = [
+        f"{against(variables[key[0]], term, first)} {odds_ratio(term.odds_ratio.value)} becomes "
+        f"{odds_ratio(second[key].odds_ratio.value)} (p {p_equals(second[key].odds_ratio.p)})"
         for key, term in first.items()
         if term.odds_ratio is not None
         and key in second
         and second[key].odds_ratio is not None
-        and (term.odds_ratio.p < _ALPHA) != (second[key].odds_ratio.p < _ALPHA)
+        and _differ(term.odds_ratio, second[key].odds_ratio)
     ]
-    if differing:
-        return f"{text} With missing values imputed p is on the other side of 0.05 for {listed(differing)}."
-    return f"{text} With missing values imputed every adjusted p is on the same side of 0.05."
+    if changed:
+        return f"{text} With missing values imputed the adjusted odds ratio of {listed(changed[:_MOST_NAMES])}."
+    return f"{text} With missing values imputed the adjusted odds ratios are much the same."
+
+
+def _differ(one: OddsRatio, other: OddsRatio) -> bool:
+    """Whether a reader would draw another conclusion: by a quarter more or less, or p across 0.05."""
+    apart = abs(math.log(one.value) - math.log(other.value)) if one.value > 0 and other.value > 0 else math.inf
+    return apart > math.log(1.25) or (one.p < _ALPHA) != (other.p < _ALPHA)
 
 
 def _strata(result: AssociationResult) -> str:
@@ -222,7 +236,8 @@ def methods(result: AssociationResult) -> dict[str, str]:
             f"predictors and the outcome; random numbers from seed {options.random_state}."
         )
     elif model is not None and model.n < result.n:
-        texts["Missing values"] = "Complete cases of the model's predictors; nothing was imputed."
+        why = f" ({result.not_imputed.rstrip('.')})" if result.not_imputed else ""
+        texts["Missing values"] = f"Complete cases of the model's predictors; nothing was imputed{why}."
     else:
         texts["Missing values"] = "Each model has the cases that have its predictors; nothing had to be imputed."
     if result.strata is not None:
@@ -242,7 +257,7 @@ def _rows_of_study(result: AssociationResult) -> str:
 def _rule(result: AssociationResult) -> str:
     options = result.options
     labels = {variable.name: variable.label for variable in result.predictors}
-    text = f"Predictors with {entry_text(result)} alone (likelihood-ratio test) entered"
+    text = f"Predictors with {result.options.entry_text} alone (likelihood-ratio test) entered"
     if options.forced:
         text += f", and {listed(labels.get(name, name) for name in options.forced)} whatever the p-value"
     return (
@@ -269,11 +284,14 @@ def prediction_paragraphs(result: AssociationResult) -> list[str]:
     )
     if not names:
         return [first, "No predictor stayed in a multivariable model: there is none to suggest for it."]
-    command = f"her2nomogram train cases.csv --clinical {shlex.quote(','.join(names))}"
+    by_force = [name for name in names if result.entered[name] == "forced in"]
+    forced = f" ({listed(by_force)} by wish, not for a small p)" if by_force else ""
+    chosen = shlex.quote(",".join(names))
+    command = f"her2nomogram train cases.csv --clinical {chosen} --out model.json --report report.html"
     return [
         first,
-        "The predictors that stayed are candidates for the clinical part of such a model, which must be developed and "
-        "validated there:",
+        f"The predictors of the multivariable model{forced} are candidates for the clinical part of such a model, "
+        "which must be developed and validated there:",
         command,
         "Better candidates are those that earlier studies and clinical knowledge name, whatever their p-value here.",
     ]
@@ -295,4 +313,4 @@ def _of_another_outcome(result: AssociationResult) -> list[str]:
 
 
 def _her2_columns(result: AssociationResult) -> set[str]:
-    return {result.cohort.columns[name] for name in _HER2_COLUMNS if name in result.cohort.columns}
+    return {result.cohort.columns[name] for name in HER2_COLUMNS if name in result.cohort.columns}

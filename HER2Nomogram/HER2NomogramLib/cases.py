@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from . import spellings
+from .cohort_table import is_workbook
 from .errors import InputError
 
 SPLITS = ("train", "internal_test", "prospective_test")
@@ -85,7 +86,10 @@ def read_cases(path: str | Path) -> list[Case]:
     except OSError as error:
         raise InputError(f"Case table '{path}' cannot be read ({error.strerror}): check the path.") from None
     except (UnicodeDecodeError, csv.Error):
-        raise InputError(f"Case table '{path}' is not CSV text in UTF-8: export it again as CSV UTF-8.") from None
+        workbook = "; only the association study (associate) reads workbooks" if is_workbook(path) else ""
+        raise InputError(
+            f"Case table '{path}' is not CSV text in UTF-8: export it again as CSV UTF-8{workbook}."
+        ) from None
     _check_columns(columns, path)
     if not rows:
         raise InputError(f"Case table '{path}' has no cases: add one row per lesion.")

@@ -16,6 +16,8 @@ from typing import Any
 from .errors import InputError
 
 _WORKBOOKS = (".xlsx", ".xlsm")
+# What reads them, as a requirement.
+OPENPYXL = "openpyxl>=3.1"
 # Entries of nothing but numbers, signs and commas: in a table with semicolons the comma is the decimal sign.
 _NUMBERS = re.compile(r"[\s\d.,<>=~%+\u2264\u2265\u2013-]+")
 # Lines that tell the separator.
@@ -49,6 +51,11 @@ class CohortTable:
         return tuple(row[index] for row in self.rows)
 
 
+def is_workbook(path: str | Path) -> bool:
+    """Whether a table is a workbook of a spreadsheet, by its ending."""
+    return Path(path).suffix.lower() in _WORKBOOKS
+
+
 def read_table(path: str | Path, sheet: str | None = None) -> CohortTable:
     """Read a table; its first line that is not blank names the columns.
 
@@ -68,7 +75,7 @@ def read_table(path: str | Path, sheet: str | None = None) -> CohortTable:
     path = Path(path)
     if path.suffix.lower() == ".xls":
         raise InputError(f"Table '{path}' is an old Excel file: open it in Excel and save it as .xlsx or CSV UTF-8.")
-    if path.suffix.lower() in _WORKBOOKS:
+    if is_workbook(path):
         return _table(path, _read_sheet(path, sheet))
     if sheet is not None:
         raise InputError(f"Table '{path}' has no sheets, only .xlsx files have: leave --sheet out.")
@@ -89,7 +96,7 @@ def _table(path: Path, lines: Sequence[tuple[int, list[str]]]) -> CohortTable:
         raise InputError(f"Table '{path}' has no rows below the column names: add one row per case.")
     for line, row in rest:
         if any(row[width:]):
-            unnamed = len(header) > width or path.suffix.lower() in _WORKBOOKS
+            unnamed = len(header) > width or is_workbook(path)
             raise InputError(
                 f"Table '{path}', line {line}: "
                 + (
@@ -167,8 +174,8 @@ def _read_sheet(path: Path, sheet: str | None) -> list[tuple[int, list[str]]]:
         import openpyxl
     except ModuleNotFoundError:
         raise InputError(
-            f"Table '{path}' needs the package openpyxl: install it (pip install 'openpyxl>=3.1'), or save the table "
-            "as CSV UTF-8."
+            f"Table '{path}' needs the package openpyxl: install it (pip install '{OPENPYXL}'), or save the table as "
+            "CSV UTF-8."
         ) from None
     values = _cells(openpyxl, path, sheet, data_only=True)
     lines = [(line, [_entry(cell.value, _format_of(cell)) for cell in cells]) for line, cells in values]

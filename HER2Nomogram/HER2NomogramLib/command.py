@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import enum
 import importlib.metadata
 import importlib.util
@@ -15,12 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .background import BackgroundCommand
+from .cohort_table import OPENPYXL, is_workbook
 from .errors import InputError
 
 METHODS = ("cross-fitted", "published")
-PREDICTORS = "age_over_50, dense_breast, microcalcifications, er, pr, ki67_at_least_20, idc"
+PREDICTORS = "age_over_50, dense_breast, microcalcifications, er, pr, ki67_at_least_20"
 RUNNING, DONE, FAILED, CANCELLED = "running", "done", "failed", "cancelled"
-_SOME_FAILED = 1
+# Exit status of the command line.
+EXIT_DONE, EXIT_SOME_FAILED, EXIT_NOTHING_DONE = 0, 1, 2
 # How the names of those widgets of the panel begin, after "cohort", that only some modes have.
 _WIDGETS = {
     "train": "Features Name Method Selection Clinical Bootstrap Repeats Cost Jobs",
@@ -32,8 +35,6 @@ _OUTER_FOLDS, _TRAINING_S = 5, 1.0
 # Cases are spread over processes; threads inside the numerical libraries would only get in each other's way.
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 _IMPORT_NAMES = {"scikit-learn": "sklearn"}
-# Reads .xlsx files.
-_OF_SPREADSHEETS = "openpyxl>=3.1"
 _REQUIREMENT = re.compile(r"([\w.-]+)(?:>=([\d.]*\d))?")
 _PROGRESS = re.compile(r"progress: (.+): (\d+)/(\d+)")
 _ERROR = re.compile(r"her2nomogram[^:]*: (.+)")
@@ -179,8 +180,7 @@ class CohortChoices:
     @property
     def packages(self) -> tuple[str, ...]:
         """Requirements beyond those of the module."""
-        workbook = Path(self.cases.strip()).suffix.lower() in (".xlsx", ".xlsm")
-        return (_OF_SPREADSHEETS,) if workbook and self.mode is Mode.ASSOCIATE else ()
+        return (OPENPYXL,) if self.mode is Mode.ASSOCIATE and is_workbook(self.cases.strip()) else ()
 
     @property
     def _model_name(self) -> str:
@@ -370,7 +370,7 @@ class CohortRun:
         after = _stamps(self.files)
         self.written = tuple(path for path in self.files.results if after[path] not in (None, self._before[path]))
         missing = [path.name for path in self.files.results if path not in self.written]
-        if status not in (0, _SOME_FAILED) or missing:
+        if status not in (EXIT_DONE, EXIT_SOME_FAILED) or missing:
             self.state, self.message = FAILED, f"{self._reason(status, missing)}{self._what_is_left()}"
             return
         failed = [line for line in self.output.splitlines() if _FAILED_CASE.fullmatch(line)]
@@ -391,7 +391,7 @@ class CohortRun:
         said, lines = self._said(), self._lines()
         if said:
             return said[0]
-        if status == 0:
+        if status == EXIT_DONE:
             return f"It ended without writing {' and '.join(missing)}."
         return f"It ended unexpectedly (exit status {status}){': ' + lines[-1] if lines else ''}."
 
@@ -413,8 +413,10 @@ def predictions_beside(report: str | Path) -> Path:
 
 
 def names_in(text: str | None) -> tuple[str, ...]:
-    """Names that are separated by commas."""
-    return tuple(name.strip() for name in (text or "").split(",") if name.strip())
+    """Names that are separated by commas; one that has a comma itself stands in double quotes, as in CSV."""
+    line = " ".join((text or "").split())
+    names = next(csv.reader([line], skipinitialspace=True), [])
+    return tuple(name.strip() for name in names if name.strip())
 
 
 def python_program() -> str:
@@ -464,6 +466,22 @@ def requirements(path: str | Path) -> tuple[str, ...]:
 def not_installed(wanted: Iterable[str]) -> tuple[str, ...]:
     """Those requirements whose package cannot be imported, or is older than they ask for."""
     return tuple(line for line in wanted if not _is_installed(line))
+
+
+def check_installed(wanted: Iterable[str]) -> None:
+    """Make sure that packages are there, for calls from Slicer's console, where nobody is asked.
+
+    Raises
+    ------
+    InputError
+        Naming those that are not there, or are too old, and how to install them.
+    """
+    missing = not_installed(wanted)
+    if missing:
+        raise InputError(
+            f"Python packages are missing or too old ({', '.join(missing)}): install them with "
+            f"slicer.util.pip_install({' '.join(missing)!r}) and try again."
+        )
 
 
 def duration(seconds: float) -> str:

@@ -11,16 +11,16 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations, product
-from statistics import NormalDist
 
 import numpy as np
 
+from .association_terms import p_equals
 from .errors import InputError
 from .exact_tests import conditional_odds_ratio, fisher_one_sided, fisher_p
 from .metrics import Estimate, wilson
-from .odds_ratios import OddsRatio
+from .odds_ratios import Z_95, OddsRatio, two_sided_p
 from .printed_ratio import PrintedRatio, check_printed_ratio
-from .report_numbers import counted, interval, number, p_exact, percent, ratio, significant
+from .report_numbers import counted, interval, number, percent, ratio, significant
 from .table_tests import (
     SMALLEST_EXPECTED,
     TableTest,
@@ -37,7 +37,6 @@ from .table_tests import (
 
 WOOLF = "Woolf's interval"
 CONDITIONAL = "conditional maximum likelihood, exact interval"
-_Z = NormalDist().inv_cdf(0.975)
 _WHOLE = re.compile(r"\d+")
 _SHARE = re.compile(r"(\d+)\s*/\s*(\d+)")
 _DECIMAL = re.compile(r"\d+(\.\d+)?")
@@ -120,7 +119,7 @@ def risk_ratio(table: np.ndarray) -> Estimate:
     if not a:
         return Estimate(0.0)
     error = math.sqrt(1 / a - 1 / (a + b) + 1 / c - 1 / (c + d))
-    return Estimate(float(value), float(value * math.exp(-_Z * error)), float(value * math.exp(_Z * error)))
+    return Estimate(float(value), float(value * math.exp(-Z_95 * error)), float(value * math.exp(Z_95 * error)))
 
 
 def risk_difference(table: np.ndarray) -> Estimate:
@@ -220,12 +219,12 @@ def describe_counts(table: np.ndarray) -> str:
     lines = ["Counts", *_aligned(_count_rows(report)), "", "Tests of no association"]
     lines += _aligned([_test_row(test) for test in report.tests])
     if not math.isnan(report.one_sided):
-        lines[-1] += f" (two-sided; one-sided {_p(report.one_sided)})"
+        lines[-1] += f" (two-sided; one-sided p {p_equals(report.one_sided)})"
     relation = "at least" if report.smallest_expected >= SMALLEST_EXPECTED else "below"
     name = report.chosen.name if report.chosen.name.startswith("Fisher") else report.chosen.name.lower()
     lines += [
         f"  The smallest expected count is {number(report.smallest_expected, 1)}, {relation} {SMALLEST_EXPECTED}: "
-        f"{name}, {_p(report.chosen.p)}."
+        f"{name}, p {p_equals(report.chosen.p)}."
     ]
     effects = list(_effect_rows(report))
     if effects:
@@ -295,8 +294,8 @@ def _figures(estimate: OddsRatio | Estimate) -> tuple[float, float, float]:
 def _woolf(table: np.ndarray) -> OddsRatio:
     (a, b), (c, d) = table.astype(float)
     value, error = float(a * d / (b * c)), math.sqrt(1 / a + 1 / b + 1 / c + 1 / d)
-    p = math.erfc(abs(math.log(value)) / error / math.sqrt(2))
-    return OddsRatio(value, value * math.exp(-_Z * error), value * math.exp(_Z * error), p, WOOLF)
+    p = two_sided_p(math.log(value), error)
+    return OddsRatio(value, value * math.exp(-Z_95 * error), value * math.exp(Z_95 * error), p, WOOLF)
 
 
 def _yes_and_no(entry: str) -> list[int]:
@@ -352,11 +351,6 @@ def _effect_text(table: np.ndarray) -> str:
     )
 
 
-def _p(p: float) -> str:
-    text = p_exact(p)
-    return f"p {text}" if text[0] in "<>" else f"p = {text}"
-
-
 def _aligned(rows: list[list[str]]) -> list[str]:
     """Rows of cells as lines: the first column flush left, the others flush right."""
     widths = [max(len(row[i]) if i < len(row) else 0 for row in rows) for i in range(max(map(len, rows)))]
@@ -387,7 +381,8 @@ def _percent(fraction: float) -> str:
 
 def _test_row(test: TableTest) -> list[str]:
     statistic = "" if math.isnan(test.statistic) else f"{test.statistic:.2f} ({test.df} df)"
-    return [test.name, statistic, _p(test.p) + (f" ({test.note})" if test.note else "")]
+    note = f" ({test.note})" if test.note else ""
+    return [test.name, statistic, f"p {p_equals(test.p)}{note}"]
 
 
 def _compared(report: CountsReport) -> str:
@@ -410,4 +405,4 @@ def _effect_rows(report: CountsReport) -> Iterator[list[str]]:
 def _effect(name: str, estimate: OddsRatio) -> list[str]:
     if math.isnan(estimate.value):
         return [f"{name}: {estimate.method}"]
-    return [f"{name}, {estimate.method}", interval(estimate, write=ratio), _p(estimate.p)]
+    return [f"{name}, {estimate.method}", interval(estimate, write=ratio), f"p {p_equals(estimate.p)}"]

@@ -13,8 +13,9 @@ import numpy as np
 from .batch import diameter_column
 from .cases import Case, check_outcomes, is_blank, is_own, similar_column
 from .clinical import LARGEST, MAXIMUM_LEVELS, Factor, describe_factor
-from .derived import derived_variable, tells_her2, with_derived
+from .derived import derived_variable, with_derived
 from .errors import InputError
+from .known_columns import tells_her2
 from .prediction import TUMOR_DIAMETER
 from .tables import FeatureTable
 
@@ -192,25 +193,34 @@ def _described(name: str, texts: Mapping[str, str], categorical: bool, columns: 
 
 
 def check_columns(cases: Sequence[Case], factor_names: Sequence[str]) -> None:
-    """Refuse clinical factors that the case table has no column of; a tumor diameter can be measured instead.
+    """Refuse clinical factors that tell the HER2 status, and those that the case table has no column of; a tumor
+    diameter can be measured instead.
 
     Raises
     ------
     InputError
     """
+    refuse_outcomes(factor_names)
     columns = {column for case in cases for column in case.clinical}
     for name in factor_names:
         if name not in columns and name != TUMOR_DIAMETER:
-            known = sorted(column for column in columns if not is_outcome(column))
+            known = sorted(column for column in columns if not tells_her2(column))
             choice = f"name one of {', '.join(known)}, or leave the factor out" if known else "leave the factor out"
             if is_own(name):
                 raise InputError(f"Column '{name}' of the case table is no clinical factor: {choice}.")
             raise InputError(f"The case table has no column '{name}'{similar_column(name, known)}: {choice}.")
 
 
-def is_outcome(column: str) -> bool:
-    """Whether a column says whether the case is HER2-positive, as the immunophenotype does among others."""
-    return column.lower().startswith("her2") or tells_her2(column)
+def refuse_outcomes(factor_names: Sequence[str]) -> None:
+    """Refuse clinical factors that tell whether a case is HER2-positive, as FISH and the immunophenotype do.
+
+    Raises
+    ------
+    InputError
+    """
+    for name in factor_names:
+        if tells_her2(name):
+            raise InputError(f"'{name}' tells what the model predicts, it cannot be a clinical factor: leave it out.")
 
 
 def without_outcome(cases: Sequence[Case]) -> dict[str, str]:
@@ -354,8 +364,8 @@ def _region_of(column: str, other_software: bool) -> str | None:
     parts = column.split("__", 2)
     if parts[-1].startswith("diagnostics_"):
         return None
-    if other_software and is_outcome(parts[-1]):
-        raise InputError(f"Column '{column}' of the feature table is what the model predicts: remove the column.")
+    if other_software and tells_her2(parts[-1]):
+        raise InputError(f"Column '{column}' of the feature table tells what the model predicts: remove the column.")
     if len(parts) < 3:
         return OTHER_REGION if other_software else None
     image, region, _ = parts

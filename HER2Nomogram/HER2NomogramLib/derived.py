@@ -6,18 +6,22 @@ can be applied with a model as well as in a study.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 from . import spellings
 from .cases import SPLITS, Case, similar_column
 from .errors import InputError
+from .known_columns import HER2_COLUMNS
 
 EQUIVOCAL_HER2 = "HER2 equivocal: IHC 2+ without ISH"
 KI67_THRESHOLD = 20.0
 SUBTYPES = ("luminal A", "luminal B HER2-negative", "luminal B HER2-positive", "HER2-enriched", "triple negative")
-_HER2 = ("her2", "her2_ihc", "her2_ish")
+
+_RECEPTORS = ("er", "pr")
 # Columns in which a minus sign may be a finding, and how their entries are read.
 _SIGNED: dict[str, Callable[[str], object]] = {
     "her2": spellings.ish_status,
@@ -93,6 +97,9 @@ class Derived:
         From a row to the level and, where that is blank, what is known of why.
     also : tuple of str
         Known columns that it uses where they are there.
+    possible : callable, optional
+        From a row to the levels that are left where the level is unknown, for variables that are derived from several
+        of which some can be known. Of HER2 and hormone receptor status an unknown part leaves both levels.
     """
 
     name: str
@@ -102,6 +109,7 @@ class Derived:
     rule: str
     derive: Callable[[Row], tuple[str, str]]
     also: tuple[str, ...] = ()
+    possible: Callable[[Row], Collection[str]] | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -111,7 +119,12 @@ class Derived:
     @property
     def of_her2(self) -> bool:
         """Whether it tells the HER2 status."""
-        return not {*self.columns}.isdisjoint(_HER2)
+        return not {*self.columns}.isdisjoint(HER2_COLUMNS)
+
+    def possible_indices(self, row: Row) -> frozenset[int] | None:
+        """Indices of the levels that a row of unknown level can have; None where it can have any."""
+        left = frozenset(self.levels.index(level) for level in self.possible(row)) if self.possible else frozenset()
+        return left if 0 < len(left) < len(self.levels) else None
 
     def lacks(self, columns: Collection[str]) -> tuple[str, ...]:
         """The first group of columns of which none is there; empty where nothing is lacking."""
@@ -132,8 +145,7 @@ def derived_variable(name: str, ki67_threshold: float = KI67_THRESHOLD) -> Deriv
     if cut:
         make = _ki67_at_least if cut[1] == "ki67_at_least" else _age_over
         return make(name, float(cut[2]))
-    found = _fixed(ki67_threshold)
-    return found.get(name)
+    return _fixed(ki67_threshold).get(name)
 
 
 def derived_names(ki67_threshold: float = KI67_THRESHOLD) -> tuple[str, ...]:
@@ -141,21 +153,23 @@ def derived_names(ki67_threshold: float = KI67_THRESHOLD) -> tuple[str, ...]:
     return (*_fixed(ki67_threshold), f"ki67_at_least_{ki67_threshold:g}", "age_over_50")
 
 
-def tells_her2(name: str) -> bool:
-    """Whether a derived variable of this name tells the HER2 status."""
-    found = derived_variable(name.lower())
-    return found is not None and found.of_her2
-
-
-def make_rows(columns: Mapping[str, Sequence[str]]) -> list[Row]:
+def make_rows(columns: Mapping[str, Sequence[str]], by_case: bool = False) -> list[Row]:
     """Rows of a table from its known columns, whose missing entries are blank.
 
     What a sign or a small number means is decided for the whole column: a minus sign is a finding where plus signs
     stand beside it, and missing where other entries say what is negative.
+
+    Parameters
+    ----------
+    columns : mapping of str to sequence of str
+        Entries by known column.
+    by_case : bool
+        Whether a small number must mean the same beside whatever other cases, so that one that needs its column is
+        not understood.
     """
     columns, unclear = _without_dashes(columns)
-    unclear |= _unclear_entries(columns)
-    numbered = spellings.density_is_numbered(columns.get("breast_density", []))
+    unclear |= _unclear_entries(columns) | (_unclear_alone(columns) if by_case else _unclear_scores(columns))
+    numbered = not by_case and spellings.density_is_numbered(columns.get("breast_density", []))
     number_of_rows = max(map(len, columns.values()), default=0)
     return [Row({name: texts[i] for name, texts in columns.items()}, numbered, unclear) for i in range(number_of_rows)]
 
@@ -193,6 +207,27 @@ def _unclear_entries(columns: Mapping[str, Sequence[str]]) -> dict[tuple[str, st
     if _are_fractions(shares):
         hint = "all values are at most 1, write percentages from 0 to 100"
         unclear |= {("ki67", text): hint for text in shares if text}
+    return unclear
+
+
+def _unclear_scores(columns: Mapping[str, Sequence[str]]) -> dict[tuple[str, str], str]:
+    """Numbers of columns of receptors that can be percentages, scores or codes."""
+    hint = (
+        "whole numbers up to 12 can be percentages, scores or codes, write positive or negative (Allred scores are "
+        "positive from 3 on), or percentages with their sign"
+    )
+    found = {name: spellings.unclear_receptor_numbers(columns.get(name, [])) for name in _RECEPTORS}
+    return {(name, text): hint for name, texts in found.items() for text in texts}
+
+
+def _unclear_alone(columns: Mapping[str, Sequence[str]]) -> dict[tuple[str, str], str]:
+    """Small numbers that mean nothing without the rest of their column."""
+    hint = "write A to D, or a percentage with its sign (3%)"
+    texts = columns.get("breast_density", [])
+    unclear = {("breast_density", text): hint for text in texts if spellings.is_density_number(text)}
+    hint = "write positive or negative, or a percentage with its sign (5%)"
+    for name in _RECEPTORS:
+        unclear |= {(name, text): hint for text in columns.get(name, []) if spellings.can_be_score(text)}
     return unclear
 
 
@@ -256,14 +291,15 @@ def _of_cases(cases: Sequence[Case], variable: Derived, strict: Collection[str])
     """Levels of a derived variable by case; entries that are not understood as they are written."""
     columns = {name: [_entry(case.clinical.get(name, "")) for case in cases] for name in variable.columns}
     levels, refused = [], []
-    for case, row in zip(cases, make_rows(columns)):
+    for case, row in zip(cases, make_rows(columns, by_case=True)):
         try:
             levels.append(variable.derive(row)[0])
         except NotUnderstood as error:
-            # Not as it stands: a number would be read as that of a level.
-            levels.append(f"{error.column} = {row.entries[error.column]}")
+            # Not as it stands: a number would be read as that of a level. What can mean two things looks right.
+            place = error.column, row.entries[error.column]
+            levels.append(" = ".join(place) + (f" ({error})" if place in row.unclear else ""))
             if case.split in strict:
-                refused.append((error.column, row.entries[error.column], str(error)))
+                refused.append((*place, str(error)))
     if refused:
         column, _, hint = refused[0]
         texts = [text for name, text, _ in refused if name == column]
@@ -280,6 +316,7 @@ def _entry(text: str) -> str:
     return "" if spellings.is_missing(text) else text
 
 
+@cache
 def _fixed(threshold: float) -> dict[str, Derived]:
     """Derived variables whose name has no number."""
     n = f"{threshold:g}"
@@ -310,6 +347,7 @@ def _fixed(threshold: float) -> dict[str, Derived]:
             f"Ki-67 of {n}% or more; luminal B HER2-positive: ER or PR positive, HER2-positive; HER2-enriched: ER and "
             "PR negative, HER2-positive; triple negative: all negative.",
             lambda row: _immunophenotype(row, threshold), also=("her2_ish",),
+            possible=lambda row: _possible_subtypes(row, threshold),
         ),
         Derived(
             "density_category", "Breast density", spellings.DENSITIES, (("breast_density",),),
@@ -378,7 +416,7 @@ def _her2(row: Row) -> tuple[bool | None, str]:
         if score == "2+":
             why = EQUIVOCAL_HER2
         elif score is None and ish is not None:
-            why = "HER2 unknown: ISH without IHC score"
+            why = "HER2 unknown: ISH without an IHC score"
         elif score is None and row.entries.get("her2"):
             why = "HER2 equivocal or pending"
         return derived, ("" if derived is not None else why)
@@ -386,6 +424,21 @@ def _her2(row: Row) -> tuple[bool | None, str]:
         by = "IHC" if score != "2+" else "IHC and ISH"
         raise Contradiction(f"HER2 is given as {'positive' if stated else 'negative'}, but by {by} it is not")
     return stated, ""
+
+
+def is_discordant_her2(row: Row) -> bool:
+    """Whether ISH says otherwise than an IHC of 0, 1+ or 3+, by which alone the status goes."""
+    score, ish = (_known(row, *of) for of in (("her2_ihc", spellings.ihc_score), ("her2_ish", spellings.ish_status)))
+    by_ihc = {"3+": True, "1+": False, "0": False, spellings.IHC_NEGATIVE: False}.get(score)
+    return by_ihc is not None and ish is not None and by_ihc != ish
+
+
+def _known(row: Row, column: str, reader: Callable) -> object:
+    """Meaning of an entry; None also where it is not understood."""
+    try:
+        return row.read(column, reader)
+    except NotUnderstood:
+        return None
 
 
 def _hormone_receptors(row: Row) -> tuple[bool | None, str]:
@@ -404,14 +457,29 @@ def _immunophenotype(row: Row, threshold: float) -> tuple[str, str]:
         why = [why_her2 or "HER2 unknown"] if her2 is None else []
         why += [why_luminal or "hormone receptors unknown"] if luminal is None else []
         return "", "; ".join(why)
-    if not luminal:
-        return ("HER2-enriched" if her2 else "triple negative"), ""
-    if her2:
-        return "luminal B HER2-positive", ""
-    high, why = _high_ki67(row, threshold)
+    high, why = _high_ki67(row, threshold) if luminal and not her2 else (False, "")
     if high is None:
         return "", why or "luminal HER2-negative without Ki-67"
-    return ("luminal B HER2-negative" if high else "luminal A"), ""
+    return _subtype(luminal, her2, high), ""
+
+
+def _subtype(luminal: bool, her2: bool, high: bool) -> str:
+    if not luminal:
+        return "HER2-enriched" if her2 else "triple negative"
+    return "luminal B HER2-positive" if her2 else "luminal B HER2-negative" if high else "luminal A"
+
+
+def _possible_subtypes(row: Row, threshold: float) -> set[str]:
+    """Immunophenotypes that are left when what is unknown takes any value."""
+    of_receptors = [_known(row, name, spellings.receptor_status) for name in _RECEPTORS]
+    # One positive receptor is enough, one negative is not.
+    luminal = True if True in of_receptors else None if None in of_receptors else False
+    try:
+        high = _high_ki67(row, threshold)[0]
+    except NotUnderstood:
+        high = None
+    parts = ((False, True) if part is None else (part,) for part in (luminal, _her2(row)[0], high))
+    return {_subtype(*values) for values in itertools.product(*parts)}
 
 
 def _density(row: Row) -> str | None:

@@ -64,6 +64,12 @@ def check_writable(path: str | Path) -> None:
         raise _not_writable(path, error) from None
 
 
+def files_directory(path: str | Path) -> Path:
+    """Folder beside a report that holds its figures and tables."""
+    path = Path(path)
+    return path.with_name(f"{path.stem}_files")
+
+
 def _not_writable(path: Path, error: OSError) -> InputError:
     return InputError(f"'{path}' cannot be written ({error.strerror}): choose a folder that you may write to.")
 

@@ -26,7 +26,7 @@ from .drawing import (
     set_ticks,
 )
 from .odds_ratios import OddsRatio
-from .report_numbers import DASH, interval, odds_ratio
+from .report_numbers import DASH, odds_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -251,7 +251,7 @@ def odds_text(odds: OddsRatio | None) -> str:
         return DASH
     if odds is REFERENCE:
         return _REFERENCE_TEXT
-    return _NOT_ESTIMABLE if math.isnan(odds.value) else interval(odds, write=odds_ratio)
+    return _NOT_ESTIMABLE if math.isnan(odds.value) else odds_interval(odds)
 
 
 def fitting_parts(rows: Sequence[ForestRow]) -> list[list[ForestRow]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 from .cases import similar_column
 from .errors import InputError
@@ -14,6 +15,8 @@ KNOWN = (
     "microcalcifications", "histology", "tumor_diameter_mm",
 )  # fmt: skip
 IDENTIFIERS = ("case_id", "patient_id")
+# What HER2 status is derived from.
+HER2_COLUMNS = ("her2", "her2_ihc", "her2_ish")
 # As _bare leaves a name: small letters and digits, without accents.
 _SYNONYMS = {
     "case_id": "caseid case casenumber caseno casenr id lesionid lesion studyid studyno fallnummer fallnr fall idcaso",
@@ -78,6 +81,32 @@ _SYNONYMS = {
         "maxdiametermm"
     ),
 }
+# HER2 and its gene, but not the end of another word (other2), and drugs that are only given where it is positive.
+_HER2 = re.compile(
+    r"(?<![a-z])(her[-_ ./]*2(?!\d)|(c[-_ ./]*)?erb[-_ ./]*b[-_ ./]*2(?!\d))|trastuzumab|pertuzumab|hercept"
+)
+# What else tells the HER2 status, and what may stand beside it in a name, as _bare leaves them: ER IHC and histologic
+# subtype are something else.
+_ASSAYS = "fish ish sish cish dish ddish fishish ishfish ihc ihk iic cep17ratio ratiocep17"
+_OF_ASSAY = (
+    "status result results resultat resultado risultato ergebnis befund ratio score test value final class group "
+    "category grade intensity signal signals amplified amplification amplifikation cep17 positive positiv positivo "
+    "positif pos negative negativ negativo negatif neg"
+)
+_SUBTYPES = (
+    "immunophenotype immunophenotyp immunphenotyp immunphanotyp immunphaenotyp immunofenotipo inmunofenotipo subtype "
+    "subtypes subtyp subtypen sottotipo sottotipi soustype soustypes subtipo subtipos phenotype phanotyp phaenotyp "
+    "fenotipo pam50 luminal luminala luminalb luminalab luminale basallike tnbc triplenegative triplenegativ "
+    "triplenegativo triplenegatif triplonegativo triplanegativa tripelnegativ moleculartype molecularclass "
+    "molecularclassification molekulartyp molekularertyp tipomolecolare tipomolecular typemoleculaire"
+)
+_OF_SUBTYPE = (
+    "breast tumor tumour cancer carcinoma molecular molekular molekularer molekulare molecolare molecolari moleculaire "
+    "moleculaires moleculares intrinsic intrinsischer intrinseco intrinseque surrogate immunohistochemical "
+    "immunohistochemistry immunhistochemischer immunoistochimico immunohistochimique inmunohistoquimico ihc ihk "
+    "biological biologic biologischer biologico clinicopathological clinicopathologic genomic stgallen final name code "
+    "class classification group status category type del de du la of the is by"
+)
 _OF_NAME = {synonym: known for known, synonyms in _SYNONYMS.items() for synonym in synonyms.split()}
 
 
@@ -129,6 +158,33 @@ def find_column(name: str, columns: Sequence[str]) -> str | None:
     return next((column for column in columns if column.lower() == name.strip().lower()), None)
 
 
+def tells_her2(column: str) -> bool:
+    """Whether a column of this name tells the HER2 status, alone or with other findings.
+
+    Columns of HER2 itself, of its immunohistochemistry and in situ hybridization, of immunophenotypes and molecular
+    subtypes, in the languages of the known columns; the receptors and Ki-67 are not among them.
+
+    Parameters
+    ----------
+    column : str
+        Name of a column or of a derived variable.
+    """
+    bare = _bare(column)
+    if _OF_NAME.get(bare, "").startswith("her2") or _HER2.search(_plain(re.sub("(?<=[a-z])(?=[A-Z])", "_", column))):
+        return True
+    for telling, beside in ((_ASSAYS, _OF_ASSAY), (_SUBTYPES, _OF_SUBTYPE)):
+        rest = _any_of(telling).sub("", bare, count=1)
+        if rest != bare and not _any_of(f"{telling} {beside}").sub("", rest):
+            return True
+    return False
+
+
+@cache
+def _any_of(words: str) -> re.Pattern[str]:
+    """Any of some words, the longest that fits."""
+    return re.compile("|".join(sorted(words.split(), key=len, reverse=True)))
+
+
 def _checked(table: str, columns: Sequence[str], given: Mapping[str, str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for known, own in given.items():
@@ -141,21 +197,27 @@ def _checked(table: str, columns: Sequence[str], given: Mapping[str, str]) -> di
         if column is None:
             raise InputError(
                 f"--map {known}={own}: table '{table}' has no column '{own}'{similar_column(own, columns)}: give one "
-                f"of {listed(columns)}."
+                f"of {quoted(columns)}."
             )
+        if known not in IDENTIFIERS and _OF_NAME.get(_bare(column)) in IDENTIFIERS:
+            raise InputError(f"--map {known}={own}: column '{column}' identifies cases or patients: map another one.")
         if column in found.values():
             raise InputError(f"--map {known}={own}: column '{column}' is mapped twice: map it to one name.")
         found[known] = column
     return found
 
 
-def listed(names: Sequence[str], most: int = 20) -> str:
-    """Names in a row, the first of them where they are many."""
+def quoted(names: Sequence[str], most: int = 20) -> str:
+    """Names in quotes, the first of them where they are many, for a message."""
     more = len(names) - most
     return ", ".join(f"'{name}'" for name in names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def _bare(name: str) -> str:
+    return re.sub("[^a-z0-9]", "", _plain(name))
+
+
+def _plain(name: str) -> str:
+    """A name in small letters without accents."""
     text = unicodedata.normalize("NFKD", name.replace("\u00df", "ss").replace("\u0153", "oe").replace("\u0152", "OE"))
-    text = "".join(character for character in text if not unicodedata.combining(character)).lower()
-    return re.sub("[^a-z0-9]", "", text)
+    return "".join(character for character in text if not unicodedata.combining(character)).lower()

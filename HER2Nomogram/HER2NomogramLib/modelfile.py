@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from . import RESEARCH_USE
 from .cases import is_blank
 from .errors import InputError
 from .files import write_text_atomically
@@ -348,7 +349,7 @@ class Model:
     def notice(self) -> str:
         """Sentence that every display of a result of this model carries."""
         demonstration = "DEMONSTRATION MODEL, trained on synthetic images: says nothing about a patient. "
-        return (demonstration if self.demonstration else "") + "Research use only, not for clinical decisions."
+        return (demonstration if self.demonstration else "") + RESEARCH_USE
 
 
 def expit(log_odds: float) -> float:

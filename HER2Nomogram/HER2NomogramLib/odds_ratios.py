@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -11,12 +11,14 @@ import numpy as np
 from scipy.stats import chi2
 
 from .errors import InputError
+from .known_columns import quoted
 from .nomogram import LogisticFit, logistic_fit
 from .variable import Variable
 
 WALD = "Wald"
 PROFILE = "profile penalized likelihood"
-_Z = NormalDist().inv_cdf(0.975)
+# Standard errors that a 95% interval reaches to either side.
+Z_95 = NormalDist().inv_cdf(0.975)
 # A column of which less than this share is left by the columns before it is their linear combination but for rounding:
 # a variance inflation of ten billion.
 _NOTHING_LEFT = 1e-5
@@ -152,7 +154,7 @@ def fit_association(variables: Sequence[Variable], y: np.ndarray, firth: bool | 
     best = logistic_fit(x, y, bool(firth))
     if not best.finite and firth is not None:
         raise InputError(
-            f"The model of {_listed(variables)} has no finite odds ratios by maximum likelihood, because its "
+            f"The model of {_names(variables)} has no finite odds ratios by maximum likelihood, because its "
             "predictors separate the outcome: use Firth's method."
         )
     penalized = bool(firth) or not best.finite
@@ -177,34 +179,40 @@ def fit_association(variables: Sequence[Variable], y: np.ndarray, firth: bool | 
     )
 
 
-def redundant(variables: Sequence[Variable], y: np.ndarray) -> tuple[str, ...]:
-    """Variables that say nothing of their own, or in part, beside those before them, in the rows that have all.
+def two_sided_p(estimate: float, error: float) -> float:
+    """p-value of no association from an estimate and its standard error, by the normal distribution."""
+    return math.erfc(abs(estimate) / error / math.sqrt(2))
 
-    These are variables with one value only, and those of which a design column is a linear combination of columns of
-    the variables before: HER2 status after the immunophenotype, which determines it. The variables that are left can
-    be fitted together. The same is not said of a variable that is nearly such a combination: see its VIF.
+
+def redundant(variables: Sequence[Variable], y: np.ndarray) -> dict[str, str]:
+    """Variables that cannot be fitted together with the others, and why; the variables that are left can be.
+
+    These are variables of which a design column is a linear combination of columns of the variables before: HER2 status
+    after the immunophenotype, which determines it. And variables that have too few rows in common with those before, so
+    that nothing is left to compare, or to tell one from another. The same is not said of a variable that is nearly a
+    linear combination: see its VIF.
 
     Parameters
     ----------
     variables : sequence of Variable
-        The more important ones first.
+        The more important ones first: of two that have too few rows in common the first stays.
     y : np.ndarray of 0 and 1, shape (n_rows,)
         Of the same rows; what it is does not matter.
 
     Returns
     -------
-    names : tuple of str
-        In the order given.
+    reasons : dict of str to str
+        By name, in the order given, such as "is determined by 'subtype'".
     """
-    left, found = list(variables), set()
-    while left:
+    left: list[Variable] = []
+    reasons = {}
+    for variable in variables:
+        left.append(variable)
         # Without a variable more rows are complete, and what was redundant in the few may not be in the many.
-        complete, _ = _complete(left, y)
-        first = _first_redundant(complete)
-        if first is None:
-            break
-        found.add(left.pop(first).name)
-    return tuple(variable.name for variable in variables if variable.name in found)
+        while left and (found := _superfluous(left, y)) is not None:
+            index, why = found
+            reasons[left.pop(index).name] = why
+    return {variable.name: reasons[variable.name] for variable in variables if variable.name in reasons}
 
 
 def interaction_test(variables: Sequence[Variable], by: Variable, name: str, y: np.ndarray) -> LikelihoodRatio:
@@ -245,6 +253,38 @@ def interaction_test(variables: Sequence[Variable], by: Variable, name: str, y: 
     return models.without(range(x.shape[1] - int(told_apart.sum()), x.shape[1]))
 
 
+def likelihood_profile(model: AssociationModel, y: np.ndarray) -> Callable[[int, float], tuple[float, float]]:
+    """How far the data of a model by Firth's method speak against values of its coefficients.
+
+    Parameters
+    ----------
+    model : AssociationModel
+    y : np.ndarray of 0 and 1, shape (n_rows,)
+        Of the rows of the model.
+
+    Returns
+    -------
+    root : callable
+        Of the index of a coefficient and a value other than the estimate: the root of twice the fall of the profile
+        penalized likelihood from its maximum, negative below the estimate, and its derivative by the value. The root is
+        normal in large samples, if the value is the true one.
+    """
+    x, _ = _design(model.variables)
+    best = logistic_fit(x, y, True, start=np.append(model.intercept, model.coefficients))
+
+    starts = {}
+
+    def root(column: int, value: float) -> tuple[float, float]:
+        fit = logistic_fit(x, y, True, {column: value}, starts.get(column, best.coefficients))
+        # The next value is likely to be near.
+        starts[column] = fit.coefficients
+        fallen = math.sqrt(max(2 * (best.log_likelihood - fit.log_likelihood), 0.0))
+        signed = math.copysign(fallen, value - best.coefficients[column + 1])
+        return signed, -float(fit.score[column + 1]) / signed if signed else math.nan
+
+    return root
+
+
 class _Nested:
     """A fitted model and those in which some of its coefficients are fixed, on the same rows."""
 
@@ -265,8 +305,8 @@ class _Nested:
         if self.firth:
             low, high = (self._profile_bound(column, beta, sign * error) for sign in (-1, 1))
             return OddsRatio(_exp(beta), _exp(low), _exp(high), self.without([column]).p, PROFILE)
-        p = math.erfc(abs(beta) / error / math.sqrt(2))
-        return OddsRatio(_exp(beta), _exp(beta - _Z * error), _exp(beta + _Z * error), p, WALD)
+        low, high = beta - Z_95 * error, beta + Z_95 * error
+        return OddsRatio(_exp(beta), _exp(low), _exp(high), two_sided_p(beta, error), WALD)
 
     def _profile_bound(self, column: int, beta: float, error: float) -> float:
         """Where the profile likelihood has fallen so far as the 95% interval allows, on the side of ``error``.
@@ -275,19 +315,19 @@ class _Nested:
         along it, and halves or doubles of the way where one leads astray.
         """
         # In standard errors from the estimate: a place inside the interval, and one outside.
-        inside, outside, at = 0.0, math.inf, _Z
+        inside, outside, at = 0.0, math.inf, Z_95
         start = self.best.coefficients
         while at < _FARTHEST:
             fit = logistic_fit(self._x, self._y, True, {column: beta + at * error}, start)
             root = math.sqrt(max(2 * (self.best.log_likelihood - fit.log_likelihood), 0.0))
-            if abs(root - _Z) < 1e-8 or outside - inside < 1e-10:
+            if abs(root - Z_95) < 1e-8 or outside - inside < 1e-10:
                 return beta + at * error
-            if root > _Z:
+            if root > Z_95:
                 outside = at
             else:
                 inside, start = at, fit.coefficients
             slope = -fit.score[column + 1] * error / root if root > 0 else math.nan
-            step = (_Z - root) / slope if slope > 0 else math.nan
+            step = (Z_95 - root) / slope if slope > 0 else math.nan
             if inside < at + step < min(outside, 2 * at):
                 at += step
             else:
@@ -308,7 +348,7 @@ def _complete(variables: Sequence[Variable], y: np.ndarray) -> tuple[tuple[Varia
 
 def _check(variables: Sequence[Variable], y: np.ndarray) -> None:
     """Refuse rows that odds ratios cannot come from; said for people, by the names of the variables."""
-    events, names = int(y.sum()), _listed(variables)
+    events, names = int(y.sum()), _names(variables)
     if min(events, len(y) - events) < 2:
         raise InputError(
             f"The model of {names} has {len(y)} rows without missing values, {events} of them with the event: odds "
@@ -321,16 +361,14 @@ def _check(variables: Sequence[Variable], y: np.ndarray) -> None:
                 f"'{variable.name}' has one value only ('{value}') in the {len(y)} rows that have all of {names}: "
                 "leave it out."
             )
-    first = _first_redundant(variables)
-    if first is not None:
-        raise InputError(
-            f"'{variables[first].name}' is determined by other predictors of the model ({_listed(variables[:first])}): "
-            "leave one of them out."
-        )
+    found = _superfluous(variables, y)
+    if found is not None:
+        index, why = found
+        raise InputError(f"'{variables[index].name}' {why}: leave one of them out.")
 
 
-def _listed(variables: Sequence[Variable]) -> str:
-    return ", ".join(f"'{variable.name}'" for variable in variables)
+def _names(variables: Sequence[Variable]) -> str:
+    return quoted([variable.name for variable in variables])
 
 
 def _design(variables: Sequence[Variable]) -> tuple[np.ndarray, dict[str, list[int]]]:
@@ -358,14 +396,59 @@ def _dependent(x: np.ndarray) -> np.ndarray:
     return found
 
 
-def _first_redundant(variables: Sequence[Variable]) -> int | None:
+def _superfluous(variables: Sequence[Variable], y: np.ndarray) -> tuple[int, str] | None:
+    """Which one of the variables is to be left out of a model of all, and why; the one before the last can be fitted.
+
+    The last is at fault where it leaves the others too few rows. What determines a variable is looked for in all rows
+    that show it, because few rows show linear combinations that are none.
+    """
+    complete, _ = _complete(variables, y)
+    last, n = len(variables) - 1, len(complete[0].values)
+    among = " in the rows that have the others" if last else ""
+    if n == 0:
+        return last, f"has no value{among}"
+    constant = [variable.name for variable in complete if np.ptp(variable.values) == 0]
+    if variables[last].name in constant:
+        return last, f"has one value only{among}"
+    if constant:
+        return last, f"has too few rows in common with the others: '{constant[0]}' has one value only in them"
+    dependent = _redundant_columns(complete)
+    if dependent is None:
+        return None
+    index, whole = dependent
+    by = _determining(complete, index)
+    what = f"{'is determined by' if whole else 'says in part the same as'} {_names([variables[i] for i in by])}"
+    own, _ = _complete([variables[i] for i in (*by, index)], y)
+    if _redundant_columns(own) is not None and _more_rows_than_columns(own):
+        return index, what
+    if _more_rows_than_columns([complete[i] for i in (*by, index)]):
+        return index, f"{what} in the {n} rows that have all predictors"
+    return last, f"has only {n} rows in common with the others, too few to tell them apart"
+
+
+def _redundant_columns(variables: Sequence[Variable]) -> tuple[int, bool] | None:
+    """The first variable with a design column that columns before make up, and whether all of its columns are such."""
     x, columns = _design(variables)
     dependent = _dependent(x)
     for index, of_variable in enumerate(columns.values()):
-        # A category with one level has no column at all.
-        if not of_variable or dependent[of_variable].any():
-            return index
+        if dependent[of_variable].any():
+            return index, bool(dependent[of_variable].all())
     return None
+
+
+def _determining(variables: Sequence[Variable], index: int) -> list[int]:
+    """As few as possible of the variables before one, with columns that make up a column of it."""
+    needed = list(range(index))
+    for other in range(index):
+        fewer = [i for i in needed if i != other]
+        if _redundant_columns([variables[i] for i in (*fewer, index)]) is not None:
+            needed = fewer
+    return needed
+
+
+def _more_rows_than_columns(variables: Sequence[Variable]) -> bool:
+    """Whether a linear combination in these rows says something: in as many rows as columns there always is one."""
+    return len(variables[0].values) > 1 + sum(variable.width for variable in variables)
 
 
 def _terms(

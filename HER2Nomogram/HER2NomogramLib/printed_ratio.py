@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import product
-from statistics import NormalDist
 
 from .errors import InputError
-
-_Z = NormalDist().inv_cdf(0.975)
+from .odds_ratios import Z_95, two_sided_p
 
 
 @dataclass(frozen=True)
@@ -91,10 +89,10 @@ def check_printed_ratio(value: float | str, low: float | str, high: float | str)
 def _implied(printed: tuple[float, float, float], halves: tuple[float, ...]) -> PrintedRatio:
     """Standard error, z and p of the three printed numbers, and how far rounding may have moved them."""
     value, low, high = printed
-    error = math.log(high / low) / (2 * _Z)
+    error = math.log(high / low) / (2 * Z_95)
     # What is printed as 0.01 may have been next to zero.
     ranges = [(max(x - half, 1e-12), x + half) for x, half in zip(printed, halves)]
-    p = [_two_sided(math.log(v), math.log(h / b) / (2 * _Z)) for v, b, h in product(*ranges) if h > b]
+    p = [two_sided_p(math.log(v), math.log(h / b) / (2 * Z_95)) for v, b, h in product(*ranges) if h > b]
     # Rounding may hide on which side of 1 the value is.
     largest = 1.0 if ranges[0][0] <= 1 <= ranges[0][1] else max(p)
     middles = tuple(math.sqrt(b * h) for b, h in zip(ranges[1], ranges[2]))
@@ -105,13 +103,9 @@ def _implied(printed: tuple[float, float, float], halves: tuple[float, ...]) -> 
         rounding=halves,
         standard_error=error,
         z=math.log(value) / error,
-        p=_two_sided(math.log(value), error),
+        p=two_sided_p(math.log(value), error),
         p_range=(min(p), largest),
         middle=math.sqrt(low * high),
         middle_range=middles,
         belongs=middles[0] <= ranges[0][1] and ranges[0][0] <= middles[1],
     )
-
-
-def _two_sided(estimate: float, error: float) -> float:
-    return math.erfc(abs(estimate) / error / math.sqrt(2))

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from .association_report import association_content
 from .checklists import DEVELOPMENT, EVALUATION, report_directory
 from .errors import InputError
-from .files import check_writable, write_text_atomically
+from .files import check_writable, files_directory, write_text_atomically
 from .report_content import Content, development_content, evaluation_content
 from .report_tables import Table
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from .validation import ModelValidation
 
 _INTERVAL = re.compile(r"\([^() ]+ to [^() ]+\)|\[[^][ ]+ to [^][ ]+\]|\bp [=<>] [\d.]+")
+# Names of the parts, in their folder.
+_CONTENTS = "contents.txt"
 _CHECKLIST_COLUMNS = ("number", "section", "topic", "applies", "text", "status", "answer", "todo")
 
 
@@ -74,12 +76,6 @@ def write_validation_report(validation: ModelValidation, path: str | Path, on: d
 def write_association_report(result: AssociationResult, path: str | Path, on: date | None = None) -> Path:
     """Write the report on an association study; parameters as for :func:`write_development_report`."""
     return _write(lambda: association_content(result), Path(path), on)
-
-
-def files_directory(path: str | Path) -> Path:
-    """Folder beside a report that holds its figures and tables."""
-    path = Path(path)
-    return path.with_name(f"{path.stem}_files")
 
 
 def _write(make_content: Callable[[], Content], path: Path, on: date | None) -> Path:
@@ -170,13 +166,29 @@ def _csv(records: Sequence[Mapping[str, object]]) -> str:
     return text.getvalue()
 
 
+def _listed(folder: Path) -> set[str]:
+    """Names of the parts that an earlier report has left in its folder."""
+    try:
+        names = (folder / _CONTENTS).read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError):
+        return set()
+    return {name for name in names if Path(name).name == name and Path(name).suffix in (".csv", ".svg")}
+
+
 def _write_all(folder: Path, files: Mapping[str, str]) -> None:
-    """Write files into a folder: first all of them beside it, then each to its place."""
+    """Write files into a folder: first all of them beside it, then each to its place.
+
+    Those of an earlier report that this one does not have are removed, by the list that it left: beside the new page
+    they would pass for parts of it. Other files in the folder are the user's.
+    """
+    files = {**files, _CONTENTS: "".join(f"{name}\n" for name in sorted(files))}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".partial-", dir=folder.parent) as name:
             for file, text in files.items():
                 (Path(name) / file).write_text(text, encoding="utf-8", newline="\n")
+            for file in _listed(folder) - files.keys():
+                (folder / file).unlink(missing_ok=True)
             for file in files:
                 os.replace(Path(name) / file, folder / file)
     except OSError as error:

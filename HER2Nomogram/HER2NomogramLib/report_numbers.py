@@ -14,7 +14,10 @@ _MINUS = "\N{MINUS SIGN}"
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 # From here on a number is written with a power of ten: coefficients of classes that separate have such intervals.
 _LARGE = 1e4
+# What p-values are held against.
+_LEVELS = (0.05, 0.1)
 # Odds ratios below this, or above its reciprocal, are of data that separate: their digits say nothing.
+_NARROW = 0.1
 _SMALL_ODDS = 0.001
 # What stands in quotes, an apostrophe inside a word included, as a path has it that is named after O'Brien.
 _QUOTED = re.compile(r"(?<!\w)'((?:[^'\n]|'(?=\w))*)'(?!\w)")
@@ -69,6 +72,14 @@ def odds_ratio(value: float) -> str:
     return f"> {1 / _SMALL_ODDS:g}" if 1 / _SMALL_ODDS < value < math.inf else ratio(value)
 
 
+def odds_interval(odds: WithInterval) -> str:
+    """``1.95 (0.91 to 4.14)``; with more decimals where the interval is narrow, as that of a number in small units."""
+    width = odds.high - odds.low
+    if not 0 < width < _NARROW or odds.low < _SMALL_ODDS:
+        return interval(odds, write=odds_ratio)
+    return interval(odds, min(1 - math.floor(math.log10(width)), 6))
+
+
 def interval(estimate: WithInterval | None, digits: int = 2, write=number) -> str:
     """``0.83 (0.71 to 0.91)``; without the bracket where there is no interval."""
     if estimate is None or math.isnan(estimate.value):
@@ -95,7 +106,9 @@ def p_exact(p: float | None) -> str:
     """``0.081``: a p value with three decimals, for tables of tests; never zero."""
     if p is None or math.isnan(p) or p < 0.001 or p > 0.99:
         return p_value(p)
-    return f"{p:.3f}"
+    text = f"{p:.3f}"
+    # Beside "p < 0.05" a 0.050 would contradict itself.
+    return f"{p:.4f}" if float(text) in _LEVELS and p < float(text) else text
 
 
 def p_phrase(p: float | None) -> str:

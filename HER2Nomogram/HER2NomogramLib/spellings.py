@@ -17,6 +17,8 @@ DENSITIES = ("A", "B", "C", "D")
 _DENSITY_ENDS = (25.0, 50.0, 75.0)
 # Tumors with this share of stained nuclei, in percent, are receptor-positive (ASCO/CAP 2020).
 RECEPTOR_POSITIVE = 1.0
+# Scores of receptors (Allred to 8, immunoreactive to 12) and codes of their status end here.
+_LARGEST_SCORE = 12
 
 # As words that _plain leaves: small letters without accents, without a final point.
 _MISSING = {
@@ -147,6 +149,30 @@ def receptor_status(text: str) -> bool | None:
     return found
 
 
+def can_be_score(text: str) -> bool:
+    """Whether an entry of a receptor is a bare 2 to 12, which can be a percentage, a score or a code."""
+    bare = _bare_number(text)
+    return bare is not None and bare.is_integer() and 1 < bare <= _LARGEST_SCORE
+
+
+def unclear_receptor_numbers(texts: Iterable[str]) -> set[str]:
+    """The bare numbers of a column of receptors where all of them can be scores or codes; none where another number
+    shows that they are percentages, or where they are only 0 and 1."""
+    texts = {*texts}
+    plain = [_without_marker(_plain(text)) for text in texts]
+    shares = [text for text in plain if _BOUND.fullmatch(text) or _RANGE.fullmatch(text)]
+    numbers = [float(found.replace(",", ".")) for text in shares for found in re.findall(_NUMBER, text)]
+    if any(value > _LARGEST_SCORE or not value.is_integer() for value in numbers):
+        return set()
+    return {text for text in texts if _bare_number(text) is not None} if any(map(can_be_score, texts)) else set()
+
+
+def _bare_number(text: str) -> float | None:
+    """The number of an entry that has nothing else in it but the name of a receptor."""
+    plain = _without_marker(_plain(text))
+    return float(plain.replace(",", ".")) if re.fullmatch(_NUMBER, plain) else None
+
+
 def _receptor_word(text: str) -> bool | None:
     bare = re.sub(r"^(weak(ly)?|low|moderate(ly)?|strong(ly)?|focal(ly)?)[ -]+", "", text)
     return _decided(bare, _POSITIVE | _YES | {"++", "+++", "1+", "2+", "3+"}, _NEGATIVE | _NO)
@@ -196,9 +222,7 @@ def density(text: str, numbered: bool = False) -> str | None:
     if is_missing(text):
         return None
     plain = _plain(text)
-    bare = re.sub(
-        r"^((acr|bi-?rads|breast|density|composition|category|class|type|typ|tipo|grade?)[ :.-]*)+", "", plain
-    )
+    bare = _DENSITY_SCALE.sub("", plain)
     letter = re.fullmatch(r"\(?([a-d])\)?(?:\s*[-:,(]\s*[a-z]{3}.*)?", bare)
     if letter:
         return letter[1].upper()
@@ -206,7 +230,7 @@ def density(text: str, numbered: bool = False) -> str | None:
         if words in bare:
             return category
     number_of = {"i": 1, "ii": 2, "iii": 3, "iv": 4}.get(bare)
-    if number_of is None and (numbered or bare != plain) and re.fullmatch(r"[1-4]([.,]0)?", bare):
+    if number_of is None and (numbered or bare != plain) and _DENSITY_NUMBER.fullmatch(bare):
         number_of = int(bare[0])
     if number_of is None and bare != plain and "%" not in bare:
         raise ValueError(_DENSITY_HINT)
@@ -215,6 +239,7 @@ def density(text: str, numbered: bool = False) -> str | None:
 
 _DENSITY_HINT = "write A, B, C or D, or the percentage"
 _DENSITY_SCALE = re.compile(r"^((acr|bi-?rads|breast|density|composition|category|class|type|typ|tipo|grade?)[ :.-]*)+")
+_DENSITY_NUMBER = re.compile(r"[1-4]([.,]0)?")
 _DENSITY_WORDS = {
     "extremely dense": "D",
     "heterogeneously dense": "C",
@@ -238,10 +263,15 @@ def _density_of_share(text: str) -> str:
     return found.pop()
 
 
+def is_density_number(text: str) -> bool:
+    """Whether a density is a bare 1 to 4, which can name a category or be a percentage."""
+    return bool(_DENSITY_NUMBER.fullmatch(_plain(text)))
+
+
 def density_is_numbered(texts: Iterable[str]) -> bool:
     """Whether a column of densities names the categories 1 to 4: it has no other number."""
     known = [_plain(text) for text in texts if not is_missing(text)]
-    return bool(known) and all(re.fullmatch(r"[1-4]([.,]0)?|i{1,3}|iv", text) for text in known)
+    return bool(known) and all(_DENSITY_NUMBER.fullmatch(text) or re.fullmatch("i{1,3}|iv", text) for text in known)
 
 
 def presence(text: str) -> bool | None:
@@ -263,7 +293,10 @@ def is_idc(text: str) -> bool | None:
         raise ValueError("write the histology in words, such as IDC, ILC or DCIS")
     if re.search(r"\b(not|non|no)[ -]+(an? )?(idc|ductal|nst|invasive ductal)", plain):
         return False
-    invasive = re.sub(_IN_SITU, " ", plain)
+    # What accompanies an invasive carcinoma, grades it or describes its growth does not make it another type.
+    invasive = plain
+    for accompanies in (_IN_SITU, _BENIGN, _GRADING, _PATTERN):
+        invasive = accompanies.sub(" ", invasive)
     if re.search(_OTHER_TYPES, invasive):
         return False
     if re.search(r"\b(idc|nst|cdi)\b|no special type|non.?special type", invasive):
@@ -277,13 +310,37 @@ def is_idc(text: str) -> bool | None:
     return False
 
 
+_AND = "and|or|with|und|oder|mit|e|o|con|et|ou|avec|y"
+_GROWTH = r"(?:micro|intra)?(?:papill|cribri|kribri|solid|comedo|komedo|cling|flat|mixed|apocr|apokr)\w*"
+_GROWTHS = rf"{_GROWTH}(?:(?:\s*[,/+&-]\s*|\s+(?:{_AND})\s+|\s+){_GROWTH})*"
+_CARCINOMA = r"(?:carcinom\w*|karzinom\w*)"
+_DUCT_OR_LOBULE = r"(?:ductal\w*|duktal\w*|duttal\w*|canalair\w*|lobul\w*|lobolar\w*)"
 _IN_SITU = re.compile(
-    r"\b(dcis|intraductal\w*|(ductal|duktal\w*|duttal\w*|canalair\w*)\s+(\w+\s+)?in[ -]situ|"
-    r"(carcinom\w*|karzinom\w*)\s+(ductal|duktal\w*|duttal\w*|canalair\w*)\s+in[ -]situ)\b"
+    rf"\b(?:{_GROWTHS}[ -]+|mucin\w*[ -]+)?"
+    rf"(?:dcis|lcis|cdis|clis|intra-?du[ck]t\w*(?:\s+{_GROWTHS})?(?:\s+{_CARCINOMA})?|"
+    rf"{_DUCT_OR_LOBULE}[ -]+(?:(?!(?:{_AND})\b)\w+[ -]+)?in[ -]situ(?:[ -]+{_CARCINOMA})?|"
+    rf"{_CARCINOMA}\s+{_DUCT_OR_LOBULE}\s+in[ -]situ|in[ -]situ\s+lob\w*(?:\s+{_CARCINOMA})?|"
+    rf"{_CARCINOMA}\s+in[ -]situ)\b"
+    r"(?:\s*\((?![^)]*\b(?:idc|ilc|nst|invas|infiltr))[^)]*\)|"
+    rf"(?:\s*[,:-])?(?:\s+(?:of|with))?\s+{_GROWTHS}\b(?!\s+(?:invas|infiltr|breast|ca\b|cancer|{_CARCINOMA})))?"
+)
+_BENIGN = re.compile(
+    r"\blob(?:ul|ol)\w*\s+(?:(?:intraepithelial|atypical)\s+)?(?:neoplas|hyperplas|canceri[sz]|extension)\w*|"
+    r"\bcanceri[sz]ation of (?:the )?lobules?|\bpapillom\w*"
+)
+# The grade of an invasive carcinoma counts tubule formation.
+_GRADING = re.compile(
+    r"\btub(?:ul|ol)\w*[ -]+(?:formation|differen[tz]i\w*|score|grade)\b|\btubul(?:es?|i)\b|\btubulusbildung\b|"
+    r"\btubul\w*\s*[:=]?\s*[1-3]\b"
+)
+_TYPE = r"(?:lobul|mucin|muzin|tubul|(?:micro)?papill|medull|apocr|apokr|cribri|inflammat)\w*"
+_PATTERN = re.compile(
+    rf"\b{_TYPE}(?:(?:\s*[,/&]\s*|\s+(?:and|or)\s+){_TYPE})*[ -]+(?:growth[ -]+)?(?:patterns?|features?)\b|"
+    r"\bpaget\w*|\binflamm\w*"
 )
 _OTHER_TYPES = re.compile(
-    r"\b(ilc|lobul|lobolar|mixed|misto|gemischt|mixte|mucin|muzin|tubul|papill|medull|metaplas|apocr|apokr|cribri|"
-    r"adenoid|inflammat|paget|phyll|other|sonstige|altro|altri|autre)"
+    r"\b(ilc|lobul|lobolar|mixed|misto|gemischt|mixte|mucin|muzin|tubul|papill|micropapill|medull|metaplas|apocr|apokr|"
+    r"cribri|adenoid|phyll|other|sonstige|altro|altri|autre)"
 )
 
 

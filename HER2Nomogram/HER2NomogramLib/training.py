@@ -16,7 +16,7 @@ from scipy.special import expit
 from .batch import software_versions
 from .cases import SPLITS, Case, ihc_remark, is_blank
 from .clinical import describe_factor
-from .dataset import IMAGE, Dataset, assemble, check_columns, is_outcome, training_cases, without_outcome
+from .dataset import IMAGE, Dataset, assemble, check_columns, refuse_outcomes, training_cases, without_outcome
 from .derived import with_derived
 from .errors import InputError
 from .features import ExtractionSettings
@@ -265,12 +265,7 @@ def _check_options(options: TrainingOptions) -> None:
         repeated = [name for name in names if names.count(name) > 1]
         if repeated:
             raise InputError(f"'{repeated[0]}' is named twice among the predictors: name it once.")
-    outcomes = [name for name in options.clinical if is_outcome(name)]
-    if outcomes:
-        tells = "is" if outcomes[0].lower().startswith("her2") else "tells"
-        raise InputError(
-            f"'{outcomes[0]}' {tells} what the model predicts, it cannot be a clinical factor: leave it out."
-        )
+    refuse_outcomes(options.clinical)
     unknown = [name for name in options.categorical if name not in options.clinical]
     if unknown:
         raise InputError(f"'{unknown[0]}' is declared a category but is no clinical factor: name it among these too.")

@@ -28,6 +28,9 @@ class Variable:
         By row, what is known of why the value is missing, such as an equivocal HER2 status; other rows are blank.
     per : float
         Units of a number that its odds ratio is for, such as 10 for an odds ratio per 10 years.
+    possible : mapping of int to frozenset of int
+        By row whose value is missing, the indices of the levels that it can have by what is known of it: without Ki-67
+        an ER-positive HER2-negative tumor is luminal A or luminal B. Other rows can have any.
     """
 
     factor: Factor
@@ -36,6 +39,7 @@ class Variable:
     rule: str = ""
     why_missing: Mapping[int, str] = field(default_factory=dict)
     per: float = 1.0
+    possible: Mapping[int, frozenset[int]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -76,11 +80,17 @@ class Variable:
         """The variable of some rows only, given by index or mask."""
         index = np.arange(len(self.values))[kept]
         place = {int(row): new for new, row in enumerate(index)}
-        reasons = {place[row]: why for row, why in self.why_missing.items() if row in place}
-        return replace(self, values=self.values[index], why_missing=reasons)
+        reasons, possible = (
+            {place[row]: said for row, said in of_rows.items() if row in place}
+            for of_rows in (self.why_missing, self.possible)
+        )
+        return replace(self, values=self.values[index], why_missing=reasons, possible=possible)
 
     def without_empty_levels(self) -> Variable:
-        """The variable without levels that no row has; the reference becomes the first of those that are left."""
+        """The variable without levels that no row has; the reference becomes the first of those that are left.
+
+        Where none of the levels that a missing value can have is left, nothing is said any more of what it can be.
+        """
         if not self.levels:
             return self
         found = [index for index in range(len(self.levels)) if (self.values == index).any()]
@@ -89,4 +99,10 @@ class Variable:
         place = np.full(len(self.levels), np.nan)
         place[found] = np.arange(len(found))
         values = np.where(self.known, place[np.nan_to_num(self.values).astype(int)], np.nan)
-        return replace(self, factor=replace(self.factor, levels=tuple(self.levels[i] for i in found)), values=values)
+        left = {
+            row: frozenset(int(place[level]) for level in levels if level in found)
+            for row, levels in self.possible.items()
+        }
+        factor = replace(self.factor, levels=tuple(self.levels[i] for i in found))
+        possible = {row: levels for row, levels in left.items() if levels}
+        return replace(self, factor=factor, values=values, possible=possible)
