@@ -424,7 +424,7 @@ def study_text(result: AssociationResult) -> str:
 
 def _imputed_lines(result: AssociationResult) -> list[str]:
     """The adjusted odds ratios with missing values imputed."""
-    labels = {variable.name: variable.label for variable in result.predictors}
+    labels = {v.name: v.label if v.levels else per_text(v) for v in result.predictors}
     pooled = result.imputed
     lines = [f"With missing values imputed, {counted(pooled.n, 'case')}:"]
     for term in pooled.terms:
