@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from importlib import metadata
 from typing import TYPE_CHECKING
 
 from . import __version__
@@ -26,6 +24,7 @@ from .association_texts import (
     prediction_paragraphs,
     summary,
 )
+from .batch import software_versions
 from .forest_plot import MOST_SERIES, ForestRow, axis_limits, fitting_parts, forest_figure
 from .report_content import Content, Section
 from .report_numbers import DASH
@@ -196,17 +195,7 @@ def _add_settings(content: Content, result: AssociationResult) -> None:
         "seed": options.random_state,
     }
     content.add("settings", settings_table("study_options", "Options of the study", given, DASH))
-    content.add("settings", settings_table("software", "Software", _versions(), DASH))
-
-
-def _versions() -> dict[str, str]:
-    versions = {"HER2Nomogram": __version__, "Python": ".".join(map(str, sys.version_info[:3]))}
-    for package in _PACKAGES:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions
+    content.add("settings", settings_table("software", "Software", software_versions(_PACKAGES), DASH))
 
 
 def _topics(result: AssociationResult) -> frozenset[str]:

@@ -219,10 +219,10 @@ def load_image(case: Case, image_name: str = "image") -> tuple[Mammogram, np.nda
     return mammogram, lesion, exclude
 
 
-def software_versions() -> dict[str, str]:
-    """Versions of what computes features and models."""
+def software_versions(packages: Sequence[str] = _PACKAGES) -> dict[str, str]:
+    """Versions of this software, Python and those packages that are there; by default what computes features."""
     versions = {"HER2Nomogram": __version__, "Python": ".".join(map(str, sys.version_info[:3]))}
-    for package in _PACKAGES:
+    for package in packages:
         try:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
