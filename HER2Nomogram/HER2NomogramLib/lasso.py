@@ -13,10 +13,10 @@ code is kept on disk, where it can be, and holds no interpreter lock: threads us
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
-from numba import njit
+
+from .compiled import compiled_approximate as _compiled
 
 # Coordinate descent stops improving a Newton step, and Newton steps a penalty, after this many.
 _MAX_SWEEPS = 1000
@@ -30,16 +30,6 @@ _SINGULAR = 1e-9
 # Like glmnet: no working weight below this, and the path ends where the fit is nearly perfect.
 _MIN_WEIGHT = 1e-5
 _MAX_EXPLAINED = 0.99
-
-
-def _compiled(function: Callable) -> Callable:
-    # Sums may be reordered for the vector units; NaN and infinity keep their meaning.
-    options = {"nogil": True, "fastmath": {"reassoc", "contract", "arcp", "nsz"}}
-    try:
-        return njit(cache=True, **options)(function)
-    except RuntimeError:
-        # No directory for the compiled code can be written to: every process compiles anew.
-        return njit(**options)(function)
 
 
 def penalty_grid(x: np.ndarray, y: np.ndarray, n_penalties: int, ratio: float) -> np.ndarray:

@@ -1,0 +1,102 @@
+"""Compilation: what it keeps of Python's arithmetic, threads, and folders that cannot be written."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from HER2NomogramLib import compiled as module
+from HER2NomogramLib.compiled import compiled, compiled_approximate, compiled_reordered
+
+WAYS = (compiled, compiled_reordered, compiled_approximate)
+_LIBRARY = Path(module.__file__).resolve().parents[1]
+
+
+def _total(values):
+    total = 0.0
+    for k in range(values.size):
+        total += values[k]
+    return total
+
+
+def _spin(values, rounds):
+    total = 0.0
+    for _ in range(rounds):
+        for k in range(values.size):
+            total += values[k] * total % 3.0
+    return total
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_numbers_that_are_infinite_or_none_stay_so(way):
+    total = way(_total)
+    assert total(np.array([1.0, 2.0, 4.5])) == 7.5
+    assert np.isnan(total(np.array([1.0, np.nan, 4.5])))
+    assert np.isnan(total(np.array([np.inf, 1.0, -np.inf])))
+    assert total(np.array([1.0, np.inf])) == np.inf
+
+
+def test_sums_keep_their_order_where_it_matters():
+    values = np.random.default_rng(0).normal(size=10_003)
+    expected = 0.0
+    for value in values.tolist():
+        expected += value
+    assert compiled(_total)(values) == expected
+    assert compiled_reordered(_total)(values) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_other_threads_go_on_while_a_loop_runs(way):
+    """The interpreter's lock is not held."""
+    spin, values = way(_spin), np.arange(2000.0)
+    spin(values, 1)
+    running = threading.Thread(target=spin, args=(values, 6000))
+    running.start()
+    n_turns = 0
+    while running.is_alive():
+        n_turns += 1
+        time.sleep(0.001)
+    assert n_turns >= 10
+
+
+def test_works_where_nothing_can_be_written():
+    code = f"""
+import sys
+sys.path.insert(0, {str(_LIBRARY)!r})
+from numba.core import caching
+(getattr(caching, "CacheImpl", None) or caching._CacheImpl)._locator_classes = []
+from HER2NomogramLib.compiled import compiled, compiled_approximate, compiled_reordered
+for way in (compiled, compiled_approximate, compiled_reordered):
+    doubled = way(lambda number: 2 * number)
+    assert doubled(3) == 6 and isinstance(doubled._cache, caching.NullCache)
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0, run.stderr
+
+
+@pytest.mark.slow
+def test_a_second_process_finds_the_compiled_code(tmp_path):
+    """The first one compiles for some ten seconds; the environment says where the code is kept."""
+    code = f"""
+import sys, time
+sys.path.insert(0, {str(_LIBRARY)!r})
+from HER2NomogramLib.engine import extraction
+begin = time.perf_counter()
+extraction.warm_up()
+print(time.perf_counter() - begin)
+"""
+    seconds = []
+    for _ in range(2):
+        environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+        run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=300)
+        assert run.returncode == 0, run.stderr
+        seconds.append(float(run.stdout))
+    assert list(tmp_path.rglob("*.nbi"))
+    assert seconds[1] < 0.5 * seconds[0]
