@@ -1,0 +1,194 @@
+"""Gray levels of one region of one image, the same as those of pyradiomics.
+
+The bin edges come from the same NumPy expressions on the same types (the lowest edge of a float32 image is a float32),
+because one rounding at an edge moves whole groups of pixels to another level. Only the search for the bin of a pixel is
+done differently: it is guessed from the bin width and checked against the edges.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..compiled import compiled
+
+# Integers beyond 2**53 are no exact float64, so NumPy searches the bins of these types.
+_EXACT_AS_FLOAT64 = frozenset("bBhHiIfd")
+# Up to this level, levels are counted in a table; above, they are sorted.
+_MAXIMUM_TABLE = 1 << 20
+
+
+@dataclass(frozen=True)
+class DiscretizedRegion:
+    """Gray levels of the pixels of a region, cropped to it.
+
+    Attributes
+    ----------
+    indices : np.ndarray of int32, shape (rows + 2 * margin, columns + 2 * margin)
+        0 outside the region, ``k + 1`` where the pixel has the gray level ``gray_levels[k]``.
+    gray_levels : np.ndarray of int64, shape (n_levels,)
+        The gray levels that occur, ascending, from 1 as in pyradiomics (0 only where rounding pushed the lowest edge
+        above the smallest value, which pyradiomics' texture classes refuse).
+    counts : np.ndarray of int64, shape (n_levels,)
+        Pixels of each of them.
+    margin : int
+        Empty pixels on each side.
+    """
+
+    indices: np.ndarray
+    gray_levels: np.ndarray
+    counts: np.ndarray
+    margin: int
+
+    @property
+    def n_gray(self) -> int:
+        """The highest gray level, pyradiomics' ``Ng``."""
+        return int(self.gray_levels[-1])
+
+    @property
+    def level_image(self) -> np.ndarray:
+        """The gray levels themselves without the margin, 0 outside the region, as int32."""
+        table = np.concatenate(([0], self.gray_levels)).astype(np.int32)
+        inner = slice(self.margin, -self.margin or None)
+        return table[self.indices[inner, inner]]
+
+
+def bin_edges(values: np.ndarray, bin_width: float = 25, bin_count: int | None = None) -> np.ndarray:
+    """Edges of the gray levels.
+
+    Parameters
+    ----------
+    values : np.ndarray, shape (n_pixels,)
+        Of the region, in the image's own type.
+    bin_width : float
+        Distance of the edges, which are multiples of it.
+    bin_count : int, optional
+        Number of bins over the range of the values; ``bin_width`` is ignored.
+
+    Returns
+    -------
+    np.ndarray, shape (n_edges,)
+        A value has the level ``k`` from edge ``k - 1`` up to, not including, edge ``k``.
+    """
+    if bin_count is not None:
+        edges = np.histogram_bin_edges(values, bin_count)
+        # The largest value belongs to the last bin.
+        edges[-1] += 1
+        return edges
+    smallest, largest = values.min(), values.max()
+    lowest = smallest - (smallest % bin_width)
+    edges = np.arange(lowest, largest + 2 * bin_width, bin_width)
+    if len(edges) == 1:  # happens where the sum above overflows the image's type
+        edges = np.array([edges[0] - 0.5, edges[0] + 0.5])
+    return edges
+
+
+def gray_levels_of(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Gray level of every value, as ``np.digitize`` gives it.
+
+    Parameters
+    ----------
+    values : np.ndarray, shape (n_pixels,)
+    edges : np.ndarray, shape (n_edges,)
+
+    Returns
+    -------
+    np.ndarray of int32, shape (n_pixels,)
+    """
+    simple = values.dtype.char in _EXACT_AS_FLOAT64 and edges.dtype.char in "ilqfd" and len(edges) > 1
+    if not simple or not values.dtype.isnative or np.abs(edges[[0, -1]]).max() >= 2.0**53:
+        return np.digitize(values, edges).astype(np.int32)
+    as_float = edges.astype(np.float64)
+    if not np.all(np.diff(as_float) > 0):
+        return np.digitize(values, edges).astype(np.int32)
+    return _levels_by_guess(values, as_float)
+
+
+def discretize(
+    values: np.ndarray, inside: np.ndarray, bin_width: float = 25, bin_count: int | None = None, margin: int = 1
+) -> DiscretizedRegion:
+    """Gray levels of a region.
+
+    Parameters
+    ----------
+    values : np.ndarray, shape (n_pixels,)
+        Of the region row by row, in the image's own type, all finite.
+    inside : np.ndarray of bool, shape (rows, columns)
+        The mask, cropped to the region.
+    bin_width, bin_count
+        As in :func:`bin_edges`.
+    margin : int
+        Empty pixels around the result.
+
+    Returns
+    -------
+    DiscretizedRegion
+    """
+    levels = gray_levels_of(values, bin_edges(values, bin_width, bin_count))
+    highest = int(levels.max())
+    if highest < _MAXIMUM_TABLE:
+        occurrences = _count(levels, highest)
+        present = np.flatnonzero(occurrences)
+        table = np.zeros(highest + 1, dtype=np.int32)
+        table[present] = np.arange(1, len(present) + 1, dtype=np.int32)
+        counts = occurrences[present]
+    else:
+        present, levels, counts = np.unique(levels, return_inverse=True, return_counts=True)
+        levels, table = levels.reshape(-1).astype(np.int32), np.arange(1, len(present) + 1, dtype=np.int32)
+    indices = np.zeros((inside.shape[0] + 2 * margin, inside.shape[1] + 2 * margin), dtype=np.int32)
+    _put(levels, table, inside, margin, indices)
+    return DiscretizedRegion(indices, present.astype(np.int64), counts.astype(np.int64), margin)
+
+
+def bounding_box(mask: np.ndarray) -> tuple[slice, slice]:
+    """The smallest rectangle that holds the region.
+
+    Parameters
+    ----------
+    mask : np.ndarray of bool, shape (rows, columns)
+        At least one pixel.
+
+    Returns
+    -------
+    tuple of two slices
+    """
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+
+@compiled
+def _levels_by_guess(values, edges):
+    n = edges.size
+    first = edges[0]
+    # The last edge may be one higher than the others' distance says.
+    per_bin = (n - 2) / (edges[n - 2] - first) if n > 2 else 1.0 / (edges[1] - first)
+    levels = np.empty(values.size, dtype=np.int32)
+    for position in range(values.size):
+        value = float(values[position])
+        level = int(min(max((value - first) * per_bin, 0.0), n - 1.0)) + 1
+        # Rounding may have put the guess one bin off, hardly ever more.
+        while level < n and value >= edges[level]:
+            level += 1
+        while level > 0 and value < edges[level - 1]:
+            level -= 1
+        levels[position] = level
+    return levels
+
+
+@compiled
+def _count(levels, highest):
+    counts = np.zeros(highest + 1, dtype=np.int64)
+    for level in levels:
+        counts[level] += 1
+    return counts
+
+
+@compiled
+def _put(levels, table, inside, margin, indices):
+    position = 0
+    for y in range(inside.shape[0]):
+        for x in range(inside.shape[1]):
+            if inside[y, x]:
+                indices[y + margin, x + margin] = table[levels[position]]
+                position += 1

@@ -1,0 +1,222 @@
+"""Features of gray level co-occurrence matrices, named and defined as in pyradiomics 3.0.1.
+
+Each direction's matrix is a list of its elements that are not zero. Sums and differences of gray levels are histograms
+of integers, filled in one pass. What depends on rounding alone in pyradiomics, such as the second informational measure
+of two independent gray levels, is left to :mod:`rounding`, which computes it in pyradiomics' order.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+import numpy as np
+
+from ..compiled import compiled
+from .matrices import Entries
+from .maximal_correlation import maximal_correlation
+from .rounding import MAXIMUM_LEVELS, in_reference_order
+
+_EPSILON = np.spacing(1.0)
+_LN2 = np.log(2.0)
+# Below these, mutual information and the product of the standard deviations are partly rounding.
+_UNCERTAIN = 1e-6
+
+_NAMES = (
+    "Autocorrelation", "JointAverage", "ClusterProminence", "ClusterShade", "ClusterTendency", "Contrast",
+    "Correlation", "DifferenceAverage", "DifferenceEntropy", "DifferenceVariance", "JointEnergy", "JointEntropy",
+    "Imc1", "Imc2", "Idm", "Idmn", "Id", "Idn", "InverseVariance", "MaximumProbability", "SumAverage", "SumEntropy",
+    "SumSquares",
+)  # fmt: skip
+_LOG = logging.getLogger(__name__)
+
+
+def cooccurrence_features(entries: Iterable[Entries], gray_levels: np.ndarray, symmetrical: bool) -> dict[str, float]:
+    """Features of co-occurrence matrices, averaged over the directions.
+
+    Parameters
+    ----------
+    entries : iterable of (np.ndarray, np.ndarray, np.ndarray)
+        As of :func:`matrices.cooccurrences`, by direction; directions without pairs are left out. Of an iterator only
+        one direction at a time is held in memory, unless there are few gray levels.
+    gray_levels : np.ndarray of int64, shape (n_levels,)
+        All that occur in the region, ascending.
+    symmetrical : bool
+        Whether the matrices are.
+
+    Returns
+    -------
+    dict of str to float
+        NaN where no direction has pairs, and for the maximal correlation coefficient also where it has not been found
+        in reasonable time, which is said in the log.
+    """
+    n_levels, n_directions = len(gray_levels), 0
+    found, squared, kept = [], [], []
+    for direction in entries:
+        n_directions += 1
+        if len(direction[2]) == 0:
+            continue
+        found.append(_statistics(*direction, gray_levels))
+        squared.append(maximal_correlation(*direction, n_levels, symmetrical) if n_levels > 1 else (1.0, True))
+        if n_levels <= MAXIMUM_LEVELS:
+            kept.append(direction)
+    if not found:
+        return _without_pairs(gray_levels, n_directions)
+    found = np.array(found)
+    values = dict(zip(_NAMES, found[:, :-2].mean(axis=0).tolist()))
+    roots, certain = np.sqrt(np.maximum([value for value, _ in squared], 0.0)), all(sure for _, sure in squared)
+    values["MCC"] = float(np.mean(roots))
+    if kept and not (certain and (found[:, -2:] > _UNCERTAIN).all()):
+        values.update(in_reference_order(kept, n_directions, gray_levels, symmetrical, not certain))
+    if np.isnan(roots).any():
+        _LOG.warning("The maximal correlation coefficient of %d gray levels is left out.", n_levels)
+    return values
+
+
+def _without_pairs(gray_levels: np.ndarray, n_directions: int) -> dict[str, float]:
+    values = dict.fromkeys((*_NAMES, "MCC"), float("nan"))
+    # pyradiomics drops all of several empty directions before it looks at the number of gray levels; a single one
+    # stays, full of NaN.
+    if len(gray_levels) == 1 and n_directions > 1:
+        values["MCC"] = 1.0
+    if gray_levels[-1] == 1 and n_directions == 1:
+        values["InverseVariance"] = 0.0  # the only sum without an element
+    return values
+
+
+@compiled
+def _statistics(rows, columns, counts, gray_levels):
+    """The features at the positions of their names, then what says how far they are from rounding."""
+    n_levels, highest, total = gray_levels.size, gray_levels[-1], _sum(counts)
+    of_row, of_column = np.zeros(n_levels, dtype=np.int64), np.zeros(n_levels, dtype=np.int64)
+    sums, differences = np.zeros(2 * highest + 1, dtype=np.int64), np.zeros(highest, dtype=np.int64)
+    found = np.zeros(len(_NAMES) + 2)
+    energy, largest, products = 0.0, 0, 0.0
+    for k in range(counts.size):
+        i, j, count = rows[k], columns[k], counts[k]
+        of_row[i] += count
+        of_column[j] += count
+        sums[gray_levels[i] + gray_levels[j]] += count
+        differences[abs(gray_levels[i] - gray_levels[j])] += count
+        energy += float(count) * float(count)
+        largest = max(largest, count)
+        products += count * (float(gray_levels[i]) * float(gray_levels[j]))
+    found[0] = products / total
+    found[10] = energy / (float(total) * float(total))
+    found[19] = largest / total
+    mean_row, mean_column = _mean(of_row, gray_levels, total), _mean(of_column, gray_levels, total)
+    found[1] = mean_row
+    _of_sums(sums, total, mean_row + mean_column, found)
+    _of_differences(differences, total, highest, found)
+    _of_deviations(rows, columns, counts, gray_levels, of_row, of_column, found)
+    _of_information(rows, columns, counts, of_row, of_column, found)
+    return found
+
+
+@compiled
+def _sum(counts):
+    total = 0
+    for count in counts:
+        total += count
+    return total
+
+
+@compiled
+def _mean(counts, values, total):
+    mean = 0.0
+    for k in range(counts.size):
+        mean += counts[k] / total * values[k]
+    return mean
+
+
+@compiled
+def _of_sums(sums, total, center, found):
+    for k in range(sums.size):
+        if sums[k] > 0:
+            p, away = sums[k] / total, k - center
+            found[4] += p * away**2
+            found[3] += p * away**3
+            found[2] += p * away**4
+            found[20] += p * k
+            found[21] -= p * np.log2(p + _EPSILON)
+
+
+@compiled
+def _of_differences(differences, total, highest, found):
+    for k in range(differences.size):
+        if differences[k] > 0:
+            p, squared = differences[k] / total, float(k) ** 2
+            found[5] += p * squared
+            found[7] += p * k
+            found[8] -= p * np.log2(p + _EPSILON)
+            found[14] += p / (1.0 + squared)
+            found[15] += p / (1.0 + squared / float(highest) ** 2)
+            found[16] += p / (1.0 + k)
+            found[17] += p / (1.0 + k / highest)
+            if k > 0:
+                found[18] += p / squared
+    for k in range(differences.size):
+        found[9] += differences[k] / total * (k - found[7]) ** 2
+
+
+@compiled
+def _of_deviations(rows, columns, counts, gray_levels, of_row, of_column, found):
+    total = _sum(counts)
+    mean_row, mean_column = _mean(of_row, gray_levels, total), _mean(of_column, gray_levels, total)
+    of_rows, of_columns, joint = 0.0, 0.0, 0.0
+    for k in range(of_row.size):
+        of_rows += of_row[k] / total * (gray_levels[k] - mean_row) ** 2
+        of_columns += of_column[k] / total * (gray_levels[k] - mean_column) ** 2
+    for k in range(counts.size):
+        joint += counts[k] / total * (gray_levels[rows[k]] - mean_row) * (gray_levels[columns[k]] - mean_column)
+    deviations = np.sqrt(of_rows) * np.sqrt(of_columns)
+    found[22] = of_rows
+    found[6] = joint / (deviations + _EPSILON) if deviations != 0.0 else 1.0
+    found[-1] = deviations
+
+
+@compiled
+def _of_information(rows, columns, counts, of_row, of_column, found):
+    total = _sum(counts)
+    row_logs, row_entropy, plain_rows, n_rows = _marginal(of_row, total)
+    column_logs, column_entropy, plain_columns, n_columns = _marginal(of_column, total)
+    # Most counts are small and repeat: their logarithms are taken once.
+    known = np.zeros(256)
+    entropy, crossed = 0.0, 0.0
+    for k in range(counts.size):
+        i, j, count = rows[k], columns[k], counts[k]
+        p = count / total
+        if count >= known.size:
+            entropy -= p * np.log2(p + _EPSILON)
+        else:
+            if known[count] == 0.0:
+                known[count] = p * np.log2(p + _EPSILON)
+            entropy -= known[count]
+        # log2(x + epsilon) to first order: x is above 1e-12 for less than a million pairs, so the next is below 1e-8
+        # of a term that is itself below 1e-3.
+        both = (of_row[i] / total) * (of_column[j] / total)
+        crossed -= p * (row_logs[i] + column_logs[j] + _EPSILON / (both * _LN2))
+    # The same for all pairs of gray levels, where the logarithms split into those of rows and columns.
+    independent = plain_rows + plain_columns - _EPSILON * n_rows * n_columns / _LN2
+    found[11] = entropy
+    largest = max(row_entropy, column_entropy)
+    found[12] = (entropy - crossed) / largest if largest != 0.0 else 0.0
+    information = independent - entropy
+    # Where this is rounding, pyradiomics' own is taken; with too many gray levels for that it is 0 at most by 1e-8.
+    found[13] = np.sqrt(1.0 - np.exp(-2.0 * information)) if information > 0.0 else 0.0
+    found[-2] = information
+
+
+@compiled
+def _marginal(counts, total):
+    """Logarithms, the entropy with and without epsilon, and the number of gray levels with pairs."""
+    logs = np.zeros(counts.size)
+    entropy, plain, n_used = 0.0, 0.0, 0
+    for k in range(counts.size):
+        if counts[k] > 0:
+            p = counts[k] / total
+            logs[k] = np.log2(p)
+            entropy -= p * np.log2(p + _EPSILON)
+            plain -= p * logs[k]
+            n_used += 1
+    return logs, entropy, plain, n_used

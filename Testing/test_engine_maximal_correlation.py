@@ -1,0 +1,73 @@
+"""The second eigenvalue by its shortcuts against all eigenvalues."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from engine_reference import assert_same_features, random_mask, reference_features
+from scipy.ndimage import gaussian_filter
+
+from HER2NomogramLib.engine import maximal_correlation
+from HER2NomogramLib.engine.discretization import discretize
+from HER2NomogramLib.engine.glcm_features import cooccurrence_features
+from HER2NomogramLib.engine.matrices import cooccurrences
+from HER2NomogramLib.engine.one_region import EngineSettings, compute_features
+
+
+def by_definition(rows, columns, counts, n_levels):
+    """pyradiomics' formula, of the gray levels that occur in this direction."""
+    p = np.zeros((n_levels, n_levels))
+    p[rows, columns] = counts / counts.sum()
+    p = p[p.sum(1) > 0][:, p.sum(0) > 0]
+    product = (p / (np.outer(p.sum(1), p.sum(0)) + np.spacing(1.0))) @ p.T
+    return np.sort(np.linalg.eigvals(product).real)[-2]
+
+
+def test_many_levels_by_all_eigenvalues():
+    """The Lanczos way, also with gaps between the eigenvalues that are small."""
+    n_compared = 0
+    for seed in range(24):
+        rng = np.random.default_rng(seed)
+        image = gaussian_filter(rng.standard_normal((80, 80)), rng.choice([0.5, 2.0, 6.0, 15.0]))
+        mask = random_mask(rng, image.shape)
+        levels = discretize(image[mask], mask, bin_count=int(rng.integers(40, 250)))
+        n = len(levels.gray_levels)
+        entries = cooccurrences(levels.indices, 1, n, (1, 1), seed % 2 == 0)
+        if n < 40 or not len(entries[0]):
+            continue
+        n_compared += 1
+        found = maximal_correlation.maximal_correlation(*entries, n, seed % 2 == 0)[0]
+        assert found == pytest.approx(by_definition(*entries, n), rel=1e-8)
+    assert n_compared >= 12
+
+
+@pytest.mark.parametrize("seed", range(1, 5))
+def test_many_levels_in_separate_parts(seed):
+    """Groups of gray levels that never meet, and rare levels for which epsilon counts."""
+    rng = np.random.default_rng(seed)
+    mask = np.zeros((60, 60), dtype=bool)
+    mask[2:35, 3:45] = True
+    image = gaussian_filter(rng.standard_normal(mask.shape), 2.0) * 100
+    for part in range(seed % 3):
+        mask[45 + 5 * part, 10 * part : 10 * part + 2 + part] = True
+        image[45 + 5 * part] += 500.0 * (part + 1)
+    setting = {"binWidth": 0.7, "symmetricalGLCM": seed > 2}
+    ours = compute_features(image, mask, EngineSettings.from_pyradiomics(setting), classes=("glcm",))
+    assert_same_features(ours, reference_features(image, mask, setting, classes=("glcm",)), f"{seed}")
+
+
+def test_two_groups_that_never_meet_have_a_correlation_of_one():
+    image = np.repeat([[10.0], [20.0], [0.0], [110.0], [120.0]], 60, axis=1)
+    image[:2] += 3 * (np.arange(60) % 3)
+    image[3:] += 3 * (np.arange(60) % 3)
+    mask = np.ones(image.shape, dtype=bool)
+    mask[2] = False
+    found = compute_features(image, mask, EngineSettings(bin_width=1.0), classes=("glcm",))
+    assert found["glcm_MCC"] == pytest.approx(1.0, rel=1e-9)
+
+
+def test_directions_without_a_pair():
+    nothing = tuple(np.zeros(0, dtype=np.int64) for _ in range(3))
+    found = cooccurrence_features([nothing] * 4, np.array([1]), True)
+    assert found.pop("MCC") == 1.0
+    assert np.isnan(list(found.values())).all()
