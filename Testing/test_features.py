@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import csv
+import functools
 import logging
 import math
 import re
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 from HER2NomogramLib.errors import InputError
 from HER2NomogramLib.features import (
+    ENGINES,
     FEATURE_CLASSES,
     SETTINGS,
     ExtractionSettings,
@@ -87,12 +89,14 @@ def assert_same(found, expected, relative=1e-9):
 
 
 def assert_as_pyradiomics(image, masks, content):
-    found = extract_regions(image, masks, ExtractionSettings.from_dict(content))
-    assert list(found) == list(masks)
+    settings_ = ExtractionSettings.from_dict(content)
+    found = {engine: extract_regions(image, masks, settings_, engine) for engine in ENGINES}
+    assert all(list(of_engine) == list(masks) for of_engine in found.values())
     for name, mask in masks.items():
         expected = by_pyradiomics(image, mask, content)
         assert expected
-        assert_same(found[name], expected)
+        for of_engine in found.values():
+            assert_same(of_engine[name], expected)
 
 
 def smooth_noise(shape, seed):
@@ -825,7 +829,8 @@ def test_missing_pyradiomics_is_said_with_what_to_do(monkeypatch, module):
     image, masks = phantom()
     settings_ = ExtractionSettings.from_yaml(default_settings_path())
     monkeypatch.setitem(sys.modules, module, None)
-    for call in (extract_regions, lambda *given: list(filtered_images(image, settings_))):
+    by_pyradiomics = functools.partial(extract_regions, engine="pyradiomics")
+    for call in (by_pyradiomics, lambda *given: list(filtered_images(image, settings_))):
         with pytest.raises(InputError, match="Extensions Manager.*SlicerRadiomics") as refused:
             call(image, masks, settings_)
         assert "\n" not in str(refused.value)
@@ -843,40 +848,42 @@ def test_missing_scikit_image_is_said(monkeypatch):
     image, masks = phantom()
     monkeypatch.setitem(sys.modules, "skimage", None)
     with pytest.raises(InputError, match="scikit-image"):
-        extract_regions(image, masks, ExtractionSettings.from_dict(content_of({"LBP2D": {}})))
+        extract_regions(image, masks, ExtractionSettings.from_dict(content_of({"LBP2D": {}})), "pyradiomics")
 
 
 REFUSED = {"one pixel": np.s_[5:6, 6:7], "nothing": np.s_[5:5], "one row": np.s_[7], "rows": np.s_[8:]}
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(
     ("mask", "setting", "reason"),
     [
-        ("one pixel", {}, "Region ring.*1 segmented voxel"),
-        ("nothing", {}, "Region ring.*nothing is segmented"),
-        ("one row", {}, "Region ring.*too few dimensions"),
+        ("one pixel", {}, "Region ring: it is a single pixel"),
+        ("nothing", {}, "Region ring: it has no pixel"),
+        ("one row", {}, "Region ring: it is a line of [0-9]+ pixels"),
         ("rows", {"resegmentRange": [1e6]}, "Region ring.*Resegmentation excluded"),
-        ("rows", {"minimumROISize": 10**6}, "Region ring.*too small"),
+        ("rows", {"minimumROISize": 10**6}, "Region ring: it has [0-9]+ pixels, with minimumROISize"),
         ("rows", {"distances": [200]}, "Region ring, original"),
         ("rows", {"preCrop": True, "binWidth": 1e-9}, "Region ring, original.*gray levels"),
         ("rows", {"binCount": 10**8}, "Region ring, original.*gray levels"),
     ],
 )
-def test_a_region_that_cannot_be_computed_is_named(mask, setting, reason):
+def test_a_region_that_cannot_be_computed_is_named(mask, setting, reason, engine):
     image, masks = phantom()
     ring = np.zeros_like(masks["intratumoral"])
     ring[REFUSED[mask]] = True
     masks = {"ring": ring} if setting else {"intratumoral": masks["intratumoral"], "ring": ring}
     with pytest.raises(InputError, match=reason) as refused:
-        extract_regions(image, masks, ExtractionSettings.from_dict(content_of(**setting)))
+        extract_regions(image, masks, ExtractionSettings.from_dict(content_of(**setting)), engine)
     assert "\n" not in str(refused.value)
 
 
-def test_more_gray_levels_than_pyradiomics_survives_are_refused_for_matrices_only():
+@pytest.mark.parametrize("engine", ENGINES)
+def test_more_gray_levels_than_pyradiomics_survives_are_refused_for_matrices_only(engine):
     image, masks = phantom()
     fine = ExtractionSettings.from_dict(content_of({"Wavelet": {}}, binWidth=0.01))
     with pytest.raises(InputError, match="Region intratumoral, wavelet-.*gray levels.*binWidth"):
-        extract_regions(image, masks, fine)
+        extract_regions(image, masks, fine, engine)
     assert_as_pyradiomics(image, masks, content_of(classes={"firstorder": [], "shape2D": []}, binWidth=0.01))
 
 
@@ -888,21 +895,23 @@ def test_logging_is_left_as_it_was(levels):
     try:
         for logger, level in zip(loggers, levels):
             logger.setLevel(level)
-        extract_regions(image, masks, ExtractionSettings.from_dict(content_of(classes={"glcm": []}, binCount=8)))
+        few = ExtractionSettings.from_dict(content_of(classes={"glcm": []}, binCount=8))
+        extract_regions(image, masks, few, "pyradiomics")
         assert tuple(logger.level for logger in loggers) == levels
         for content in (content_of(distances=[200], binCount=8), content_of(classes={"glcm": ["None"]})):
             with pytest.raises(InputError):
-                extract_regions(image, masks, ExtractionSettings.from_dict(content))
+                extract_regions(image, masks, ExtractionSettings.from_dict(content), "pyradiomics")
             assert tuple(logger.level for logger in loggers) == levels
     finally:
         for logger, level in zip(loggers, before):
             logger.setLevel(level)
 
 
-def test_extraction_prints_nothing(capfd):
+@pytest.mark.parametrize("engine", ENGINES)
+def test_extraction_prints_nothing(engine, capfd):
     image, masks = phantom()
     logging.getLogger("radiomics").setLevel(logging.WARNING)
-    extract_regions(image, masks, ExtractionSettings.from_yaml(default_settings_path()))
+    extract_regions(image, masks, ExtractionSettings.from_yaml(default_settings_path()), engine)
     printed = capfd.readouterr()
     assert (printed.out, printed.err) == ("", "")
 

@@ -6,6 +6,7 @@ Exit status: 0 done, 1 some cases failed (each is named, the rest is written), 2
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager, nullcontext
@@ -88,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--model", metavar="MODEL.json", help="default: the demonstration model")
     predict.add_argument("--out", required=True, metavar="PREDICTIONS.csv")
     predict.add_argument("--features", metavar="FEATURES.csv", help="use these instead of the images")
+    _add_engine(predict)
     _add_running(predict)
     return parser
 
@@ -140,6 +142,7 @@ def _add_validate(validate: argparse.ArgumentParser) -> None:
     validate.add_argument("cases", metavar="CASES.csv")
     validate.add_argument("--model", required=True, metavar="MODEL.json")
     validate.add_argument("--features", metavar="FEATURES.csv", help="use these instead of the images")
+    _add_engine(validate)
     validate.add_argument("--report", required=True, metavar="HTML")
     validate.add_argument("--recalibrate", choices=("intercept", "logistic"), help="also fit the model to this cohort")
     validate.add_argument("--out", metavar="MODEL.json", help="where the recalibrated model goes")
@@ -150,6 +153,15 @@ def _add_extraction(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--settings", metavar="YAML", help="pyradiomics parameter file (default: the shipped one)")
     # No default here, so that a width that would not be used can be told from none.
     parser.add_argument("--margins", metavar="5,10", help="ring widths in mm, comma-separated (default 5,10)")
+    _add_engine(parser)
+
+
+def _add_engine(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--engine",
+        choices=("fast", "pyradiomics"),
+        help="what computes the features, with the same values (default: fast where it can be used)",
+    )
 
 
 def _add_running(parser: argparse.ArgumentParser) -> None:
@@ -246,13 +258,21 @@ def _extract(options: argparse.Namespace) -> int:
 def _extract_to(options: argparse.Namespace, cases: Sequence, out: str | Path):
     """Features of all cases, written to a table."""
     from .batch import extract_cases
-    from .features import ExtractionSettings, default_settings_path
+    from .features import ExtractionSettings, default_settings_path, prepare_engine
 
     settings = ExtractionSettings.from_yaml(options.settings or default_settings_path())
     margins = _margins(options.margins)
+    prepare_engine(settings, options.engine, functools.partial(_say, options))
     with _progress(options, "Extracting") as progress:
         return extract_cases(
-            cases, settings, margins, out, getattr(options, "save_regions", None), options.jobs, progress
+            cases,
+            settings,
+            margins,
+            out,
+            getattr(options, "save_regions", None),
+            options.jobs,
+            progress,
+            options.engine,
         )
 
 
@@ -311,7 +331,7 @@ def _check_combination(options: argparse.Namespace) -> None:
     """Refuse options that would not be used."""
     if options.other_software and not options.features:
         raise InputError("--other-software needs --features: name the table.")
-    for name in ("settings", "margins"):
+    for name in ("settings", "margins", "engine"):
         if options.features and getattr(options, name) is not None:
             raise InputError(f"--{name} is for the extraction, but --features were extracted already: leave one out.")
 
@@ -375,9 +395,10 @@ def _validate(options: argparse.Namespace) -> int:
     model, cases = load_model(options.model), read_cases(options.cases)
     check_outcomes(cases)
     features, facts = _features(options, model)
+    _prepare(options, model)
     predictions = predictions_beside(options.report)
     with _progress(options, "Predicting") as progress:
-        result = predict_cases(cases, model, predictions, features, facts, options.jobs, progress)
+        result = predict_cases(cases, model, predictions, features, facts, options.jobs, progress, options.engine)
     status = _report(result, str(predictions))
     validation = validate_model(cases, model, result.done, result.failed)
     refusal = None
@@ -425,8 +446,9 @@ def _predict(options: argparse.Namespace) -> int:
     model = load_model(options.model or default_model_path())
     cases = read_cases(options.cases)
     features, facts = _features(options, model)
+    _prepare(options, model)
     with _progress(options, "Predicting") as progress:
-        result = predict_cases(cases, model, options.out, features, facts, options.jobs, progress)
+        result = predict_cases(cases, model, options.out, features, facts, options.jobs, progress, options.engine)
     print(f"{model.name}: {model.notice}")
     warned = sum(1 for prediction in result.done.values() if prediction.warnings)
     extrapolated = sum(1 for prediction in result.done.values() if prediction.extrapolated)
@@ -445,11 +467,24 @@ def _features(options: argparse.Namespace, model) -> tuple:
     return table, read_extraction_facts(options.features) if model.extraction is not None else None
 
 
+def _prepare(options: argparse.Namespace, model) -> None:
+    """Have the feature engine ready where a model is applied to images."""
+    from .features import ExtractionSettings, prepare_engine
+
+    if options.features and options.engine:
+        raise InputError("--engine is for the extraction, but --features were extracted already: leave one out.")
+    if not options.features and model.extraction is not None:
+        settings = ExtractionSettings.from_dict(model.extraction)
+        prepare_engine(settings, options.engine, functools.partial(_say, options))
+
+
 def _report(result, out: str) -> int:
     for case_id, reason in result.failed.items():
         print(f"Case '{case_id}' failed: {reason}", file=sys.stderr)
+    for line in result.remarks():
+        print(line, file=sys.stderr)
     print(f"{len(result.done)} of {len(result.done) + len(result.failed)} cases written to {out}")
-    return SOME_FAILED if result.failed else DONE
+    return SOME_FAILED if result.failed or result.incomplete else DONE
 
 
 @contextmanager
@@ -470,6 +505,14 @@ def _progress(options: argparse.Namespace, title: str, unit: str = "case"):
     if options.progress == "bar":
         return progress_bar(title, unit)
     return nullcontext(lambda done, total: print(f"progress: {title}: {done}/{total}", flush=True))
+
+
+def _say(options: argparse.Namespace, what: str) -> None:
+    """Say what is going on where it has no steps to count."""
+    if options.progress == "bar":
+        print(f"{what} ...", file=sys.stderr)
+    else:
+        print(f"progress: {what}: 0/1", flush=True)
 
 
 def _margins(text: str | None) -> tuple[float, ...]:

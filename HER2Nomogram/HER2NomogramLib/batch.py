@@ -18,7 +18,8 @@ from . import __version__
 from .cases import Case
 from .derived import with_derived
 from .errors import InputError
-from .features import ExtractionSettings, feature_row
+from .feature_problems import FeatureProblem, problem_lines
+from .features import FAST, ExtractionSettings, case_threads, choose_engine, feature_row, prepare_engine
 from .files import atomic_path, check_writable, write_text_atomically
 from .mammogram import Mammogram, read_mammogram
 from .modelfile import Model
@@ -39,6 +40,8 @@ from .tables import FeatureTable, write_features, write_rows
 
 Progress = Callable[[int, int], None]
 _PACKAGES = ("numpy", "scipy", "SimpleITK", "pyradiomics", "PyWavelets", "scikit-learn", "numba")
+# So many cases are named where several have the same problem.
+_NAMED = 3
 
 
 @dataclass
@@ -51,18 +54,61 @@ class BatchResult:
         By case_id: the feature row, or the prediction.
     failed : dict of str to str
         By case_id: one line that says why.
+    notice : str
+        Why another engine than the fast one computed the features; empty where there is nothing to say.
     """
 
     done: dict[str, Any] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    notice: str = ""
+
+    @property
+    def problems(self) -> dict[str, tuple[str, ...]]:
+        """By case_id, of the cases that were done: lines on features that are left out or mean little."""
+        found = {case_id: getattr(done, "problems", ()) for case_id, done in self.done.items()}
+        return {case_id: problems for case_id, problems in found.items() if problems}
+
+    @property
+    def incomplete(self) -> tuple[str, ...]:
+        """The case_ids of those that were done, but of which features are left out."""
+        return tuple(case_id for case_id, done in self.done.items() if getattr(done, "incomplete", False))
+
+    def remarks(self) -> list[str]:
+        """What to say at the end: the notice, and every problem with the first cases that have it."""
+        by_problem: dict[str, list[str]] = {}
+        for case_id, problems in self.problems.items():
+            for problem in problems:
+                by_problem.setdefault(problem, []).append(f"'{case_id}'")
+        lines = [f"Note: {self.notice}."] if self.notice else []
+        for problem, names in by_problem.items():
+            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+            lines.append(f"Case{'s' * (len(names) > 1)} {', '.join(names[:_NAMED])}{more}: {problem}")
+        return lines
 
 
 @dataclass(frozen=True)
 class CaseFeatures:
-    """Features of one case with the facts about its images that a reader of the table needs."""
+    """Features of one case with the facts about its images that a reader of the table needs.
+
+    Attributes
+    ----------
+    row : dict of str to float
+        By column of ``features.csv``.
+    images : dict of str to dict
+        Facts by image name.
+    problems : tuple of str
+        Lines on features that are left out or mean little.
+    incomplete : bool
+        Whether some are left out.
+    engine : str
+        That computed them.
+    """
 
     row: dict[str, float]
     images: dict[str, dict[str, Any]]
+    problems: tuple[str, ...] = ()
+    incomplete: bool = False
+    engine: str = FAST
 
 
 def diameter_column(image_name: str = "image") -> str:
@@ -78,6 +124,7 @@ def extract_cases(
     save_regions: str | Path | None = None,
     jobs: int = 1,
     progress: Progress | None = None,
+    engine: str | None = None,
 ) -> BatchResult:
     """Features of all cases, written to ``features.csv`` with ``features.json`` beside it.
 
@@ -96,6 +143,8 @@ def extract_cases(
         Processes.
     progress : callable, optional
         Called with the number of cases done and of all.
+    engine : str, optional
+        Of the features, see :func:`.features.choose_engine`.
 
     Raises
     ------
@@ -115,8 +164,8 @@ def extract_cases(
         write_features(path, [(case_id, features.row) for case_id, features in result.done.items()])
         write_text_atomically(path.with_suffix(".json"), _describe(result, settings, margins_mm))
 
-    result = BatchResult()
-    arguments = (settings, tuple(margins_mm), save_regions)
+    result = BatchResult(notice=prepare_engine(settings, engine)[1])
+    arguments = (settings, tuple(margins_mm), save_regions, engine, _threads(cases))
     _collect(result, _run(_extract_case, cases, arguments, jobs, progress), write, Path(out))
     return result
 
@@ -129,6 +178,7 @@ def predict_cases(
     facts: Mapping[str, Any] | None = None,
     jobs: int = 1,
     progress: Progress | None = None,
+    engine: str | None = None,
 ) -> BatchResult:
     """Predictions of all cases, written to ``predictions.csv``; from a feature table or from the images.
 
@@ -164,7 +214,8 @@ def predict_cases(
 
     result = BatchResult()
     if features is None:
-        outcomes = _run(_predict_case, cases, (model,), jobs, progress)
+        result.notice = prepare_engine(ExtractionSettings.from_dict(model.extraction), engine)[1]
+        outcomes = _run(_predict_case, cases, (model, engine, _threads(cases)), jobs, progress)
     else:
         outcomes = _run(_predict_features, cases, (model, features, facts or {}), 1, progress)
     _collect(result, outcomes, write, Path(out))
@@ -230,18 +281,35 @@ def software_versions(packages: Sequence[str] = _PACKAGES) -> dict[str, str]:
     return versions
 
 
+def _threads(cases: Sequence[Case]) -> int:
+    """Threads for each case: many cases are spread over processes."""
+    return case_threads() if len(cases) == 1 else 1
+
+
 def _extract_case(
-    case: Case, settings: ExtractionSettings, margins_mm: tuple[float, ...], save_regions: str | Path | None
+    case: Case,
+    settings: ExtractionSettings,
+    margins_mm: tuple[float, ...],
+    save_regions: str | Path | None,
+    engine: str | None,
+    threads: int,
 ) -> CaseFeatures:
     row: dict[str, float] = {}
     facts = {}
+    lines: list[str] = []
+    problems: list[FeatureProblem] = []
     if not case.images:
         raise InputError("no image is given: fill in the columns 'image' and 'segmentation'.")
     for name in case.images:
         mammogram, lesion, exclude = load_image(case, name)
         regions = case_regions(mammogram, lesion, margins_mm, exclude)
         row[diameter_column(name)] = feret_diameter_mm(lesion, mammogram.spacing_mm)
-        row.update(feature_row(mammogram, regions, settings, name))
+        found: list[FeatureProblem] = []
+        row.update(feature_row(mammogram, regions, settings, name, engine, threads, found))
+        # A notice on the engine is about all cases, and said once.
+        found = [problem for problem in found if problem.region]
+        lines += [line if name == "image" else f"{name}: {line}" for line in problem_lines(found)]
+        problems += found
         facts[name] = {
             "spacing_mm": list(mammogram.spacing_mm),
             "spacing_source": mammogram.spacing_source,
@@ -251,12 +319,15 @@ def _extract_case(
         }
         if save_regions is not None:
             _save_regions(regions, mammogram, Path(save_regions), f"{case.case_id}__{name}")
-    return CaseFeatures(row, facts)
+    incomplete = any(problem.missing for problem in problems)
+    if incomplete and all("__diagnostics_" in column for column in row):
+        raise InputError(" ".join(lines))
+    return CaseFeatures(row, facts, tuple(lines), incomplete, choose_engine(settings, engine)[0])
 
 
-def _predict_case(case: Case, model: Model) -> Prediction:
+def _predict_case(case: Case, model: Model, engine: str | None, threads: int) -> Prediction:
     mammogram, lesion, exclude = load_image(case)
-    return predict_case(model, mammogram, lesion, case.clinical, exclude)[0]
+    return predict_case(model, mammogram, lesion, case.clinical, exclude, engine=engine, threads=threads)[0]
 
 
 @dataclass(frozen=True)
@@ -336,7 +407,7 @@ def _outcomes(work: Callable, cases: Sequence[Case], arguments: tuple, jobs: int
         from joblib import Parallel, delayed
     except ModuleNotFoundError:
         raise InputError("More than one process needs the package joblib: install it, or use one (jobs=1).") from None
-    # Processes, because pyradiomics' C code holds the interpreter lock.
+    # Processes, because pyradiomics' C code holds the interpreter lock, and half of the rest is Python.
     return Parallel(n_jobs=jobs, return_as="generator")(delayed(_guarded)(work, case, arguments) for case in cases)
 
 
@@ -389,8 +460,10 @@ def _describe(result: BatchResult, settings: ExtractionSettings, margins_mm: Seq
     content = {
         "extraction": settings.to_dict(),
         "margins_mm": list(margins_mm),
+        "engine": ", ".join(sorted({features.engine for features in result.done.values()})),
         "software": software_versions(),
         "cases": {case_id: features.images for case_id, features in result.done.items()},
+        "problems": result.problems,
         "failed": result.failed,
     }
     return json.dumps(content, indent=1) + "\n"

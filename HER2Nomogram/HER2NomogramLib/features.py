@@ -1,4 +1,7 @@
-"""Radiomics features of every region of one image, computed by pyradiomics' own feature classes.
+"""Radiomics features of every region of one image: by the compiled engine, or by pyradiomics' own feature classes.
+
+The values of the two are equal. The compiled engine (:mod:`.engine.extraction`) is the default; pyradiomics is the
+reference, computes what the other is not made for, and takes over where numba is missing.
 
 Three things differ from one run of pyradiomics' feature extractor per region. Each filtered image is made once and
 shared by all regions, which changes no value because the filters do not depend on the mask. The Laplacian of Gaussian
@@ -11,7 +14,9 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Mapping
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -22,6 +27,16 @@ import numpy as np
 import SimpleITK as sitk
 
 from .errors import InputError
+from .feature_problems import (
+    DEFAULT_BIN_WIDTH,
+    FeatureProblem,
+    filter_refusal,
+    log_name,
+    log_refusal,
+    region_refusal,
+    shape_refusal,
+    value_problem,
+)
 from .mammogram import Mammogram
 from .regions import Region
 
@@ -45,10 +60,16 @@ _MAY_BE_NULL = frozenset(
 )
 # One slice is one plane: without these pyradiomics leaves out shape2D and makes 3-D wavelets.
 _PLANE = {"force2D": True, "force2Ddimension": 0}
-# pyradiomics' C code counts the elements of matrices of gray levels squared, in four directions, in 32 bits. Above this
-# it needs 12 GB and more, or overflows and takes the whole process down.
-_MAXIMUM_GRAY_LEVELS = 20_000
-_DEFAULT_BIN_WIDTH = 25.0  # pyradiomics' own
+FAST, PYRADIOMICS = "fast", "pyradiomics"
+ENGINES = (FAST, PYRADIOMICS)
+# Of one case; more bring little, because half of the work is Python's.
+_MOST_THREADS = 4
+COMPILING = "Preparing the feature engine, which is compiled at its first use"
+_SLOW_S = 2.0
+# What pyradiomics and ITK raise where they cannot compute something.
+_PYRADIOMICS_ERRORS = (
+    ArithmeticError, AssertionError, LookupError, MemoryError, RuntimeError, TypeError, ValueError,
+)  # fmt: skip
 _MISSING = (
     "pyradiomics is missing: in Slicer open the Extensions Manager, install 'SlicerRadiomics' and restart; "
     "outside Slicer run 'make install'."
@@ -157,7 +178,13 @@ def default_settings_path() -> Path:
 
 
 def feature_row(
-    mammogram: Mammogram, regions: Mapping[str, Region], settings: ExtractionSettings, image_name: str = "image"
+    mammogram: Mammogram,
+    regions: Mapping[str, Region],
+    settings: ExtractionSettings,
+    image_name: str = "image",
+    engine: str | None = None,
+    threads: int = 1,
+    problems: list[FeatureProblem] | None = None,
 ) -> dict[str, float]:
     """One row of ``features.csv``: all features of all regions of one image.
 
@@ -168,6 +195,8 @@ def feature_row(
     settings : ExtractionSettings
     image_name : str
         First part of the column names.
+    engine, threads, problems
+        As in :func:`extract_regions`.
 
     Returns
     -------
@@ -177,9 +206,10 @@ def feature_row(
     Raises
     ------
     InputError
-        Where pyradiomics is missing or refuses a region.
+        As in :func:`extract_regions`.
     """
-    values = extract_regions(mammogram.image, {name: region.mask for name, region in regions.items()}, settings)
+    masks = {name: region.mask for name, region in regions.items()}
+    values = extract_regions(mammogram.image, masks, settings, engine, threads, problems)
     return name_columns(values, regions, image_name)
 
 
@@ -196,8 +226,85 @@ def name_columns(
     return row
 
 
+def choose_engine(settings: ExtractionSettings, engine: str | None = None) -> tuple[str, str]:
+    """The engine that will compute the features, and why it is not the fast one where that was wanted.
+
+    Parameters
+    ----------
+    settings : ExtractionSettings
+    engine : str, optional
+        Out of :data:`ENGINES`; the fast one where it can be used if there is none.
+
+    Returns
+    -------
+    engine : str
+    notice : str
+        Empty where there is nothing to say.
+
+    Raises
+    ------
+    InputError
+        Where the engine is not known.
+    """
+    if engine not in (None, *ENGINES):
+        raise InputError(f"Feature engine '{engine}' is not known: choose {' or '.join(ENGINES)}.")
+    if engine == PYRADIOMICS:
+        return PYRADIOMICS, ""
+    from .engine.extraction import unavailable, unsupported
+
+    left = unsupported(settings)
+    reason = f"the fast feature engine leaves {left} to pyradiomics" if left else unavailable()
+    return (PYRADIOMICS, f"{reason}; pyradiomics computes the features, which takes longer") if reason else (FAST, "")
+
+
+def prepare_engine(
+    settings: ExtractionSettings, engine: str | None = None, say: Callable[[str], None] | None = None
+) -> tuple[str, str]:
+    """The engine that will compute the features, its code compiled or loaded.
+
+    Compiling takes some ten seconds where it has never been done on this machine. Done before processes are started,
+    so that these find the code on disk.
+
+    Parameters
+    ----------
+    settings : ExtractionSettings
+    engine : str, optional
+        As for :func:`choose_engine`.
+    say : callable, optional
+        Called with what is going on, only where it takes longer than two seconds.
+
+    Returns
+    -------
+    engine, notice : str
+        As of :func:`choose_engine`.
+    """
+    chosen, notice = choose_engine(settings, engine)
+    if chosen == FAST:
+        from .engine.extraction import warm_up
+
+        timer = threading.Timer(_SLOW_S, say, [COMPILING]) if say is not None else None
+        if timer is not None:
+            timer.start()
+        try:
+            warm_up(settings)
+        finally:
+            if timer is not None:
+                timer.cancel()
+    return chosen, notice
+
+
+def case_threads() -> int:
+    """Threads of the fast engine for one case that has the machine to itself."""
+    return min(_MOST_THREADS, os.cpu_count() or 1)
+
+
 def extract_regions(
-    image: sitk.Image, masks: Mapping[str, np.ndarray], settings: ExtractionSettings
+    image: sitk.Image,
+    masks: Mapping[str, np.ndarray],
+    settings: ExtractionSettings,
+    engine: str | None = None,
+    threads: int = 1,
+    problems: list[FeatureProblem] | None = None,
 ) -> dict[str, dict[str, float]]:
     """Features of several regions of one image.
 
@@ -207,24 +314,52 @@ def extract_regions(
         Of size (columns, rows, 1), spacing in mm.
     masks : mapping of str to np.ndarray of bool, shape (rows, columns)
     settings : ExtractionSettings
+    engine : str, optional
+        Out of :data:`ENGINES`, see :func:`choose_engine`.
+    threads : int
+        Of the fast engine; pyradiomics has one.
+    problems : list, optional
+        Gets what cannot be computed or means little, all else is computed. Without it the first thing that cannot be
+        computed is an error.
 
     Returns
     -------
     dict of str to dict of str to float
-        By region and by pyradiomics' feature name.
+        By region and by pyradiomics' feature name. Without what ``problems`` says is missing.
 
     Raises
     ------
     InputError
-        Where pyradiomics is missing, or refuses the settings or a region.
+        Where pyradiomics is needed and missing, or refuses the settings; without ``problems`` also where a region or an
+        image type cannot be computed.
     """
+    chosen, notice = choose_engine(settings, engine)
+    found: list[FeatureProblem] = [FeatureProblem("", "", notice, missing=False)] if notice else []
+    if chosen == FAST:
+        from .engine.extraction import extract
+
+        values = extract(image, masks, settings, threads, found)
+    else:
+        values = _extract_with_pyradiomics(image, masks, settings, found)
+    order = {name: position for position, name in enumerate(masks)}
+    found.sort(key=lambda problem: order.get(problem.region, -1))
+    if problems is not None:
+        problems += found
+    elif missing := [problem for problem in found if problem.missing]:
+        raise InputError(str(missing[0]))
+    return values
+
+
+def _extract_with_pyradiomics(
+    image: sitk.Image, masks: Mapping[str, np.ndarray], settings: ExtractionSettings, problems: list[FeatureProblem]
+) -> dict[str, dict[str, float]]:
     extractor = _make_extractor(settings)
     mask_images = {name: _mask_image(mask, image) for name, mask in masks.items()}
     groups = [mask_images] if settings.shares_filters else [{name: mask} for name, mask in mask_images.items()]
-    values: dict[str, dict[str, float]] = {}
+    values: dict[str, dict[str, float]] = {name: {} for name in masks}
     with _quiet_pyradiomics():
         for group in groups:
-            values.update(_extract_group(extractor, image, group, settings))
+            _ReferenceGroup(extractor, settings, values, problems).extract(image, group)
     return values
 
 
@@ -249,7 +384,10 @@ def filtered_images(
     setting : dict
         Settings for the feature classes on this image.
     """
-    yield from _filtered_images(image, settings, mask, _make_extractor(settings).settings)
+    defaults = _make_extractor(settings).settings
+    for image_type in settings.image_types:
+        with _refusals(f"Image type {image_type}", "correct its settings or leave it out"):
+            yield from _images_of_type(image_type, image, settings, mask, defaults)
 
 
 def laplacian_of_gaussian(image: sitk.Image, sigma_mm: float) -> sitk.Image:
@@ -273,66 +411,130 @@ def laplacian_of_gaussian(image: sitk.Image, sigma_mm: float) -> sitk.Image:
     return filtered
 
 
-def _filtered_images(
-    image: sitk.Image, settings: ExtractionSettings, mask: sitk.Image | None, defaults: Mapping[str, Any]
+def _images_of_type(
+    image_type: str,
+    image: sitk.Image,
+    settings: ExtractionSettings,
+    mask: sitk.Image | None,
+    defaults: Mapping[str, Any],
+    refused: Callable[[str, str], None] | None = None,
 ) -> Iterator[tuple[sitk.Image, str, dict[str, Any]]]:
+    """Filtered images of one type; ``refused`` takes the name and the reason of a LoG that does not fit the image."""
     from radiomics import imageoperations
 
-    for image_type, custom in settings.image_types.items():
-        arguments = {"binWidth": _DEFAULT_BIN_WIDTH, **defaults, **custom}
-        with _refusals(f"Image type {image_type}", "correct its settings or leave it out"):
-            if image_type == "LoG":
-                yield from _log_images(image, arguments)
-            else:
-                yield from getattr(imageoperations, f"get{image_type}Image")(image, mask, **arguments)
-
-
-def _log_images(image: sitk.Image, arguments: dict[str, Any]) -> Iterator[tuple[sitk.Image, str, dict[str, Any]]]:
+    arguments = {"binWidth": DEFAULT_BIN_WIDTH, **defaults, **settings.image_types[image_type]}
+    if image_type != "LoG":
+        yield from getattr(imageoperations, f"get{image_type}Image")(image, mask, **arguments)
+        return
     for sigma in arguments["sigma"]:
-        needed = (max(4, math.ceil(sigma / spacing) + 1) for spacing in image.GetSpacing()[:2])
-        if any(size < least for size, least in zip(image.GetSize(), needed)):
-            raise InputError(f"The image is too small for a LoG of {sigma:g} mm: leave this sigma out of the settings.")
-        yield laplacian_of_gaussian(image, float(sigma)), f"log-sigma-{str(sigma).replace('.', '-')}-mm-3D", arguments
+        reason = log_refusal(sigma, image.GetSize(), image.GetSpacing())
+        if not reason:
+            yield laplacian_of_gaussian(image, float(sigma)), log_name(sigma), arguments
+        elif refused is None:
+            raise InputError(f"{log_name(sigma)}: {reason}.")
+        else:
+            refused(log_name(sigma), reason)
 
 
-def _extract_group(
-    extractor: Any, image: sitk.Image, masks: Mapping[str, sitk.Image], settings: ExtractionSettings
-) -> dict[str, dict[str, float]]:
-    """Features of regions that share their filtered images, in the steps of pyradiomics' own ``execute``."""
-    from radiomics import imageoperations
+class _ReferenceGroup:
+    """Regions that share their filtered images, computed in the steps of pyradiomics' own ``execute``."""
 
-    values: dict[str, dict[str, float]] = {}
-    prepared = {}
-    for name, mask in masks.items():
-        with _refusals(f"Region {name}", "check the outline"):
-            loaded, loaded_mask = extractor.loadImage(image, mask, None, **extractor.settings)
-            box, _ = imageoperations.checkMask(loaded, loaded_mask, **extractor.settings)
-            texture_mask = loaded_mask
-            if extractor.settings.get("resegmentRange") is not None:
-                texture_mask = imageoperations.resegmentMask(loaded, loaded_mask, **extractor.settings)
-                box, _ = imageoperations.checkMask(loaded, texture_mask, **extractor.settings)
-            shape_mask = texture_mask if extractor.settings.get("resegmentShape") else loaded_mask
-            values[name] = _as_floats(extractor.computeShape(loaded, shape_mask, box, **extractor.settings))
-            prepared[name] = (texture_mask, box)
-    texture = set(settings.feature_classes) - {"shape2D", "firstorder"}
-    for filtered, image_type, arguments in _filtered_images(loaded, settings, loaded_mask, extractor.settings):
-        for name, (mask, box) in prepared.items():
-            with _refusals(f"Region {name}, {image_type}", "check the outline and the settings"):
-                cropped, cropped_mask = imageoperations.cropToTumorMask(filtered, mask, box)
-                if texture:
-                    _check_gray_levels(cropped, cropped_mask, arguments)
-                found = extractor.computeFeatures(cropped, cropped_mask, image_type, **arguments)
-                values[name].update(_as_floats(found))
-    return values
+    def __init__(
+        self,
+        extractor: Any,
+        settings: ExtractionSettings,
+        values: dict[str, dict[str, float]],
+        problems: list[FeatureProblem],
+    ) -> None:
+        self._extractor, self._settings, self._values, self._problems = extractor, settings, values, problems
+        self._texture = bool(set(settings.feature_classes) - {"shape2D", "firstorder"})
+        self._image = self._mask = None
+        self._prepared: dict[str, tuple[sitk.Image, Any]] = {}
 
+    def extract(self, image: sitk.Image, masks: Mapping[str, sitk.Image]) -> None:
+        """Fill in the values and problems of these regions."""
+        for name, mask in masks.items():
+            with self._noted(name, "", "check the outline"):
+                self._prepare(name, image, mask)
+        if not self._prepared:
+            return
+        pixels = sitk.GetArrayViewFromImage(self._image)
+        extremes = float(pixels.min()), float(pixels.max())
+        for image_type in self._settings.image_types:
+            reason = filter_refusal(image_type, extremes)
+            if reason:
+                self._refuse_type(image_type, reason)
+            else:
+                self._extract_type(image_type)
 
-def _check_gray_levels(image: sitk.Image, mask: sitk.Image, arguments: Mapping[str, Any]) -> None:
-    levels = arguments.get("binCount")
-    if levels is None:
-        values = sitk.GetArrayViewFromImage(image)[sitk.GetArrayViewFromImage(mask) == 1]
-        levels = (float(values.max()) - float(values.min())) / arguments["binWidth"]
-    if levels > _MAXIMUM_GRAY_LEVELS:
-        raise ValueError(f"{levels:.3g} gray levels, possible are {_MAXIMUM_GRAY_LEVELS}: change binWidth or binCount")
+    def _prepare(self, name: str, image: sitk.Image, mask: sitk.Image) -> None:
+        from radiomics import imageoperations
+
+        extractor, setting = self._extractor, self._extractor.settings
+        reason = region_refusal(sitk.GetArrayViewFromImage(mask)[0] != 0, setting)
+        if reason:
+            self._note(name, "", reason, missing=True)
+            return
+        loaded, loaded_mask = extractor.loadImage(image, mask, None, **setting)
+        box, _ = imageoperations.checkMask(loaded, loaded_mask, **setting)
+        texture_mask = loaded_mask
+        if setting.get("resegmentRange") is not None:
+            texture_mask = imageoperations.resegmentMask(loaded, loaded_mask, **setting)
+            box, _ = imageoperations.checkMask(loaded, texture_mask, **setting)
+        shape_mask = texture_mask if setting.get("resegmentShape") else loaded_mask
+        reason = shape_refusal(sitk.GetArrayViewFromImage(shape_mask)[0] == 1)
+        if reason and "shape2D" in self._settings.feature_classes:
+            self._note(name, "", reason, missing=True)
+        self._values[name].update(_as_floats(extractor.computeShape(loaded, shape_mask, box, **setting)))
+        self._prepared[name] = (texture_mask, box)
+        self._image, self._mask = loaded, loaded_mask
+
+    def _extract_type(self, image_type: str) -> None:
+        images = _images_of_type(
+            image_type, self._image, self._settings, self._mask, self._extractor.settings, self._refuse_type
+        )
+        while True:
+            try:
+                filtered, name, arguments = next(images)
+            except StopIteration:
+                return
+            except _PYRADIOMICS_ERRORS as error:
+                self._refuse_type(image_type, f"{_not_computed(error)}: correct its settings or leave it out")
+                return
+            for region, (mask, box) in self._prepared.items():
+                with self._noted(region, name, "check the outline and the settings"):
+                    self._extract_region(region, filtered, name, arguments, mask, box)
+
+    def _extract_region(
+        self, region: str, filtered: sitk.Image, name: str, arguments: Mapping[str, Any], mask: sitk.Image, box: Any
+    ) -> None:
+        from radiomics import imageoperations
+
+        if not set(self._settings.feature_classes) - {"shape2D"}:
+            return
+        cropped, cropped_mask = imageoperations.cropToTumorMask(filtered, mask, box)
+        inside = sitk.GetArrayViewFromImage(cropped)[sitk.GetArrayViewFromImage(cropped_mask) == 1]
+        reason, missing = value_problem(inside, arguments, self._texture)
+        if reason:
+            self._note(region, name, reason, missing)
+        if not missing:
+            found = self._extractor.computeFeatures(cropped, cropped_mask, name, **arguments)
+            self._values[region].update(_as_floats(found))
+
+    def _refuse_type(self, image_type: str, reason: str) -> None:
+        for region in self._prepared:
+            self._note(region, image_type, reason, missing=True)
+
+    def _note(self, region: str, image_type: str, reason: str, missing: bool) -> None:
+        self._problems.append(FeatureProblem(region, image_type, reason, missing))
+
+    @contextmanager
+    def _noted(self, region: str, image_type: str, advice: str) -> Iterator[None]:
+        """Note an error of pyradiomics for what it was computing, and go on."""
+        try:
+            yield
+        except _PYRADIOMICS_ERRORS as error:
+            self._note(region, image_type, f"{_not_computed(error)}: {advice}", missing=True)
 
 
 def _as_floats(found: Mapping[str, Any]) -> dict[str, float]:
@@ -346,9 +548,12 @@ def _refusals(what: str, advice: str) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except (ArithmeticError, AssertionError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
-        reason = _one_line(error) or type(error).__name__
-        raise InputError(f"{what}: pyradiomics cannot compute it ({reason}): {advice}.") from error
+    except _PYRADIOMICS_ERRORS as error:
+        raise InputError(f"{what}: {_not_computed(error)}: {advice}.") from error
+
+
+def _not_computed(error: Exception) -> str:
+    return f"pyradiomics cannot compute it ({_one_line(error) or type(error).__name__})"
 
 
 def _one_line(message: object) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from .cases import Case, is_blank, similar_column
 from .errors import InputError
+from .feature_problems import FeatureProblem, problem_lines
 from .features import ExtractionSettings, feature_row
 from .mammogram import Mammogram
 from .modelfile import RAD_SCORE, LogisticModel, Model, SelectedFeature
@@ -162,7 +163,9 @@ def predict_case(
     lesion: np.ndarray,
     clinical: Mapping[str, object],
     exclude: np.ndarray | None = None,
-    extract: Callable[[Mammogram, Mapping[str, Region], ExtractionSettings], dict[str, float]] = feature_row,
+    extract: Callable[[Mammogram, Mapping[str, Region], ExtractionSettings], dict[str, float]] | None = None,
+    engine: str | None = None,
+    threads: int = 1,
 ) -> tuple[Prediction, dict[str, Region], dict[str, float]]:
     """Regions, features and prediction of one lesion.
 
@@ -175,8 +178,11 @@ def predict_case(
         Clinical factors; a blank tumor diameter is measured from the lesion.
     exclude : np.ndarray of bool, shape (rows, columns), optional
         Where rings must not lie: pectoral muscle, clips, burned-in text.
-    extract : callable
-        Makes the feature row from the mammogram, the regions and the settings.
+    extract : callable, optional
+        Makes the feature row from the mammogram, the regions and the settings; by default
+        :func:`.features.feature_row`.
+    engine, threads
+        Of the features, see :func:`.features.extract_regions`.
 
     Returns
     -------
@@ -195,9 +201,14 @@ def predict_case(
     needed = margins_of(model.used_regions) or model.margins_mm[:1]
     made = case_regions(mammogram, lesion, needed, exclude)
     regions = {name: made[name] for name in model.used_regions}
-    row = extract(mammogram, regions, ExtractionSettings.from_dict(model.extraction))
+    settings, problems = ExtractionSettings.from_dict(model.extraction), []
+    if extract is None:
+        row = feature_row(mammogram, regions, settings, engine=engine, threads=threads, problems=problems)
+    else:
+        row = extract(mammogram, regions, settings)
+    of_features = _feature_warnings(model, row, problems)
     clinical, of_diameter = fill_diameter(model, clinical, lambda: feret_diameter_mm(lesion, mammogram.spacing_mm))
-    warnings = (*image_warnings(model, mammogram), *region_warnings(made, mammogram.breast), *of_diameter)
+    warnings = (*image_warnings(model, mammogram), *region_warnings(made, mammogram.breast), *of_features, *of_diameter)
     return predict_row(model, row, clinical, warnings), regions, row
 
 
@@ -306,6 +317,27 @@ def _spacing_warnings(model: Model, image: ImageFacts) -> tuple[str, ...]:
     return (
         f"Pixel spacing {spacing:.3g} mm is not that of the training images ({trained}): texture does not compare.",
     )
+
+
+def _feature_warnings(model: Model, row: Mapping[str, float], problems: Sequence[FeatureProblem]) -> tuple[str, ...]:
+    """What to say of the features that the model uses; what is wrong with others does not matter.
+
+    Raises
+    ------
+    InputError
+        Where one of them could not be computed.
+    """
+    meant = []
+    for region in model.used_regions:
+        signature = model.signatures[region]
+        prefix = f"{signature.image}__{signature.region}__"
+        for problem in (problem for problem in problems if problem.region == signature.region):
+            concerned = [column for column in signature.features if problem.is_about(column.removeprefix(prefix))]
+            if problem.missing and any(column not in row for column in concerned):
+                raise InputError(str(problem))
+            if concerned and not problem.missing:
+                meant.append(problem)
+    return problem_lines(meant)
 
 
 def _factors(model: Model, clinical: Mapping[str, object]) -> tuple[dict[str, float], dict[str, str]]:

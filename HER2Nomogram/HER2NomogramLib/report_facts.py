@@ -247,10 +247,12 @@ def _feature_facts(model: Model) -> dict[str, str]:
     facts["image_types"] = f"{listed(_image_type(*entry) for entry in image_types.items())}."
     facts["feature_classes"] = f"pyradiomics' classes {listed(_feature_class(*entry) for entry in classes.items())}."
     version = model.software.get("pyradiomics")
+    fast = model.software.get("feature engine") == "fast"
+    equal = " Computed by this software's own compiled code, with the same values as pyradiomics." if fast else ""
     planar = " LoG filters are computed in the image plane." if "LoG" in image_types else ""
     facts["extraction"] = (
         f"pyradiomics{f' {version}' if version else ''} in two dimensions on one image; hand-crafted features as "
-        f"pyradiomics defines them, most of them those of the IBSI.{planar}"
+        f"pyradiomics defines them, most of them those of the IBSI.{planar}{equal}"
     )
     facts["defaults"] = "Settings that are not listed are pyradiomics' defaults."
     return facts

@@ -33,6 +33,8 @@ from .training_messages import about_resampling, messages_of, regions_left_out
 from .validation import SplitPerformance, assess, auc_table, auc_text
 
 MISSING_RULES = ("impute", "exclude")
+# Among the versions of software in a model file.
+FEATURE_ENGINE = "feature engine"
 # Of a model whose features other software made nobody knows the images.
 _NO_IMAGES = {"extraction": None, "margins_mm": (), "kind": None, "presentation": None, "spacing_range_mm": None}
 _INTENDED_USE = (
@@ -175,9 +177,15 @@ def train(
         signatures=_signatures(dataset, pipeline),
         **logistic[options.method],
         training=_summary(dataset, pipeline, options, by_method[options.method], messages),
-        software=software_versions(),
+        software=_software(facts),
     )
     return TrainingResult(model, options, dataset, pipeline, by_method[options.method], by_method, logistic, messages)
+
+
+def _software(facts: Mapping[str, Any] | None) -> dict[str, str]:
+    """Versions of what made the model, and the engine that computed its features where that is recorded."""
+    engine = (facts or {}).get("engine")
+    return {**software_versions(), **({FEATURE_ENGINE: engine} if isinstance(engine, str) and engine else {})}
 
 
 def check_before_extraction(cases: Sequence[Case], regions: Sequence[str], options: TrainingOptions) -> None:
