@@ -28,7 +28,9 @@ from slicer.util import VTKObservationMixin
 
 from HER2NomogramLib import command, scene
 from HER2NomogramLib.cohort_table import OPENPYXL, is_workbook
+from HER2NomogramLib.engine.extraction import unavailable
 from HER2NomogramLib.errors import InputError
+from HER2NomogramLib.features import ExtractionSettings, case_threads, prepare_engine
 from HER2NomogramLib.modelfile import default_model_path, load_model
 from HER2NomogramLib.prediction import TUMOR_DIAMETER, case_regions, check_extraction, predict_case
 
@@ -46,7 +48,9 @@ class HER2Nomogram(ScriptedLoadableModule):
             "Radiomics nomogram on contrast-enhanced mammography for HER2 status. Outline the lesion in Segment "
             "Editor, choose image and segment, press Apply. Research use only, not for clinical decisions."
         )
-        self.parent.acknowledgementText = _("Features are computed by pyradiomics, from the SlicerRadiomics extension.")
+        self.parent.acknowledgementText = _(
+            "Features are those of pyradiomics, which comes with the SlicerRadiomics extension."
+        )
 
 
 @parameterNodeWrapper
@@ -76,7 +80,7 @@ class HER2NomogramParameterNode:
     pixelSpacingMm: Annotated[float, WithinRange(0, 1)] = 0.0
     modelPath: str
     clinical: dict[str, str]
-    engine: Annotated[str, Choice(list(scene.ENGINES))] = scene.PYRADIOMICS
+    engine: Annotated[str, Choice(list(scene.ENGINES))] = scene.FAST
     showRegions: bool = True
     cohortMode: command.Mode = command.Mode.TRAIN
     cohortCases: str
@@ -113,6 +117,7 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._watched = (None, None)
         self._spacingKey = None
         self._prediction = None
+        self._enginePrepared = False
         self._resultKey = None
         self._resultOutlines = None
         self._pixelsChanged = False
@@ -459,20 +464,22 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onApply(self, *args):
         """Compute and show the prediction; what the user can put right is said in one line."""
-        self._showError("")
+        self._showStatus("")
         predicted, message = False, ""
         with slicer.util.tryWithErrorDisplay(_("The prediction failed."), waitCursor=True):
             try:
+                self._prepareEngine()
                 self._predict()
                 predicted = True
                 self._writeRegions()
             except InputError as error:
                 message = str(error)
         self._updateStale()
+        self._showStatus(self.logic.engineNotice if predicted else "")
         if predicted:
             self._showNomogram()
         if message:
-            self._showError(message)
+            self._showStatus(message)
             slicer.util.errorDisplay(message, windowTitle=_("HER2 Nomogram"))
 
     def _case(self):
@@ -482,6 +489,19 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             "pixelSpacingMm": node.pixelSpacingMm or None,
             "excludeSegmentIDs": [i for i in node.excludeSegmentIDs if i != node.lesionSegmentID],
         }
+
+    def _prepareEngine(self):
+        """Ask for what the fast engine needs, and say what takes some seconds at its first use."""
+        if self._enginePrepared or self._parameterNode.engine != scene.FAST:
+            return
+        self._enginePrepared = True
+        if unavailable():
+            self._packagesAvailable(only=("numba", "scipy"))
+        self._showStatus(_("Preparing the feature engine. At its first use this takes some ten seconds ..."))
+        # The button is off while the message comes onto the screen, so that it cannot be pressed again.
+        self.ui.applyButton.setEnabled(False)
+        slicer.app.processEvents()
+        self._updateApplyButton()
 
     def _predict(self):
         node = self._parameterNode
@@ -529,7 +549,7 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             tuple(sorted(self._clinicalTexts().items())),
         )
 
-    def _showError(self, message):
+    def _showStatus(self, message):
         self.ui.statusLabel.setText(message)
         self.ui.statusLabel.setVisible(bool(message))
 
@@ -542,7 +562,7 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _clearResult(self):
         self._prediction = self._resultKey = self._resultOutlines = self._pixmap = None
-        self._showError("")
+        self._showStatus("")
         self.ui.staleLabel.setVisible(False)
         self.ui.resultFrame.setVisible(False)
         self.ui.emptyLabel.setVisible(True)
@@ -716,6 +736,7 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 choices = self._cohortChoices()
                 choices.check()
                 if choices.needs_images:
+                    # Its package for YAML reads the settings.
                     scene.require_radiomics(scene.PYRADIOMICS)
                 if not self._replacementConfirmed(choices.files):
                     message = _("Not started: choose another output folder, or move these files away.")
@@ -847,6 +868,7 @@ class HER2NomogramLogic(ScriptedLoadableModuleLogic):
     def __init__(self):
         ScriptedLoadableModuleLogic.__init__(self)
         self._lastPrediction = (None, None, None)
+        self.engineNotice = ""
 
     def getParameterNode(self):
         """Parameters of the panel, as saved with the scene."""
@@ -900,7 +922,7 @@ class HER2NomogramLogic(ScriptedLoadableModuleLogic):
         modelPath=None,
         pixelSpacingMm=None,
         excludeSegmentIDs=(),
-        engine=scene.PYRADIOMICS,
+        engine=scene.FAST,
     ):
         """Apply a model to one lesion.
 
@@ -914,7 +936,8 @@ class HER2NomogramLogic(ScriptedLoadableModuleLogic):
         modelPath : str, optional
             By default the demonstration model.
         engine : str
-            ``"pyradiomics"`` or ``"SlicerRadiomics"``.
+            ``"fast"``, ``"pyradiomics"`` or ``"SlicerRadiomics"``. Where the fast one cannot be used, pyradiomics takes
+            over, and ``engineNotice`` says why.
 
         Returns
         -------
@@ -926,9 +949,11 @@ class HER2NomogramLogic(ScriptedLoadableModuleLogic):
         mammogram = scene.mammogram_from_volume(volumeNode, pixelSpacingMm)
         lesion = scene.lesion_mask(segmentationNode, lesionSegmentID, volumeNode)
         exclude = scene.excluded_mask(segmentationNode, excludeSegmentIDs, volumeNode)
-        options = {}
+        self.engineNotice, options = "", {"engine": engine, "threads": case_threads()}
         if engine == scene.SLICER_RADIOMICS:
-            options["extract"] = functools.partial(scene.slicer_radiomics_row, volumeNode)
+            options = {"extract": functools.partial(scene.slicer_radiomics_row, volumeNode)}
+        else:
+            self.engineNotice = prepare_engine(ExtractionSettings.from_dict(model.extraction), engine)[1]
         prediction, _regions, _row = predict_case(model, mammogram, lesion, clinical or {}, exclude, **options)
         self._lastPrediction = (prediction, model, volumeNode.GetScene())
         return prediction

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -479,6 +480,8 @@ def test_missing_radiomics_is_said_before_anything_is_computed(monkeypatch):
 
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == "radiomics" else find(name, *a))
+    scene.require_radiomics(scene.FAST)
+    monkeypatch.setitem(sys.modules, "numba", None)
     for engine in scene.ENGINES:
         with pytest.raises(InputError, match="SlicerRadiomics extension is needed"):
             scene.require_radiomics(engine)

@@ -266,7 +266,7 @@ CHANGES = {
     "model": lambda panel, v, s, ids: setattr(panel.ui.modelPathEdit, "currentPath", "/elsewhere.json"),
     "diameter": lambda panel, v, s, ids: panel._clinicalWidgets["tumor_diameter_mm"].setText("30"),
     "calcifications": lambda panel, v, s, ids: panel._clinicalWidgets["microcalcifications"].setCurrentIndex(1),
-    "engine": lambda panel, v, s, ids: panel.ui.engineComboBox.setCurrentIndex(1),
+    "engine": lambda panel, v, s, ids: panel.ui.engineComboBox.setCurrentIndex(2),
     "pixels": lambda panel, v, s, ids: v.InvokeEvent(slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent),
     "edited": edit_lesion,
     "cleared": clear_lesion,
@@ -355,7 +355,7 @@ def test_bad_input_is_one_line_in_the_panel_and_a_message(ready):
         (lambda p, v, s, ids: v.SetSpacing(1.0, 1.0, 1.0), "pixel spacing"),
         (lambda p, v, s, ids: v.SetAttribute(scene.KIND_ATTRIBUTE, "low_energy"), "low_energy"),
         (lambda p, v, s, ids: setattr(p.ui.modelPathEdit, "currentPath", "/gone.json"), "cannot be read"),
-        (lambda p, v, s, ids: p.ui.engineComboBox.setCurrentIndex(1), "SlicerRadiomics extension is needed"),
+        (lambda p, v, s, ids: p.ui.engineComboBox.setCurrentIndex(2), "SlicerRadiomics extension is needed"),
         (lambda p, v, s, ids: v.SetAndObserveImageData(None), "No image"),
     ],
 )
@@ -396,8 +396,18 @@ def without(monkeypatch, package):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == package else find(name, *a))
 
 
+def test_pyradiomics_takes_over_with_a_notice(ready, monkeypatch):
+    monkeypatch.setitem(sys.modules, "numba", None)
+    slicer.app.answer = False
+    ready[0].ui.applyButton.click()
+    assert ready[0].ui.resultFrame.visible
+    assert "needs the package numba" in ready[0].ui.statusLabel.text
+
+
 def test_missing_radiomics_says_how_to_get_it(ready, monkeypatch):
     without(monkeypatch, "radiomics")
+    monkeypatch.setitem(sys.modules, "numba", None)
+    slicer.app.answer = False
     ready[0].ui.applyButton.click()
     assert slicer.app.messages == [scene.RADIOMICS_MISSING]
 

@@ -23,16 +23,17 @@ import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
+from .engine.extraction import unavailable
 from .errors import InputError
-from .features import ExtractionSettings, filtered_images, name_columns
+from .features import FAST, PYRADIOMICS, ExtractionSettings, filtered_images, name_columns
 from .mammogram import MAXIMUM_SPACING_MM, MINIMUM_SPACING_MM, Mammogram, as_slice, read_mammogram
 from .regions import INTRATUMORAL, Region
 
 if TYPE_CHECKING:
     from .prediction import Prediction
 
-PYRADIOMICS, SLICER_RADIOMICS = "pyradiomics", "SlicerRadiomics"
-ENGINES = (PYRADIOMICS, SLICER_RADIOMICS)
+SLICER_RADIOMICS = "SlicerRadiomics"
+ENGINES = (FAST, PYRADIOMICS, SLICER_RADIOMICS)
 RADIOMICS_MISSING = (
     "The SlicerRadiomics extension is needed: open the Extensions Manager, install 'SlicerRadiomics', restart Slicer."
 )
@@ -614,21 +615,22 @@ def prediction_table(scene, prediction: Prediction):
     return node
 
 
-# --- The other engine: SlicerRadiomics' command-line module -----------------------------------------------------------
+# --- Feature engines, and the one that is SlicerRadiomics' command-line module ----------------------------------------
 
 
-def require_radiomics(engine: str = PYRADIOMICS) -> None:
+def require_radiomics(engine: str = FAST) -> None:
     """Make sure, before anything is computed, that features can be computed.
 
     Raises
     ------
     InputError
-        Where the engine is unknown, or SlicerRadiomics is not installed.
+        Where the engine is unknown, or SlicerRadiomics, which brings pyradiomics, is needed and not installed.
     """
     if engine not in ENGINES:
         raise InputError(f"Engine '{engine}' is not known: choose {' or '.join(ENGINES)}.")
-    if engine == PYRADIOMICS:
-        there = importlib.util.find_spec("radiomics") is not None
+    if engine in (FAST, PYRADIOMICS):
+        # pyradiomics takes over where the fast engine cannot be used.
+        there = importlib.util.find_spec("radiomics") is not None or (engine == FAST and not unavailable())
     else:
         there = hasattr(getattr(slicer, "modules", None), "slicerradiomicscli")
     if not there:
