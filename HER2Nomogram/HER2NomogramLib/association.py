@@ -27,6 +27,7 @@ from .variable import Variable
 MINIMUM_OF_EACH = 5
 MOST_PREDICTORS = 60
 _UNKNOWN_OUTCOME = "outcome not known"
+_FORCED = "forced in"
 
 
 @dataclass(frozen=True)
@@ -217,6 +218,16 @@ class AssociationResult:
             found.append(f"imputation: {self.not_imputed}")
         strata = self.strata.strata if self.strata else ()
         return (*found, *(f"{stratum.level}: {stratum.skipped}" for stratum in strata if stratum.skipped))
+
+    @property
+    def forced_in(self) -> tuple[str, ...]:
+        """Predictors of the multivariable model that are in it whatever their p-value."""
+        return tuple(name for name, why in self.entered.items() if why == _FORCED)
+
+    @property
+    def chosen_by_p(self) -> tuple[str, ...]:
+        """Predictors of the multivariable model that entered it for a small p-value."""
+        return tuple(name for name, why in self.entered.items() if why != _FORCED)
 
     @property
     def forced_out(self) -> tuple[str, ...]:
@@ -456,7 +467,7 @@ def _entering(
             left_out[name] = f"comes from the same column as {twin.name}"
         else:
             candidates.append(variable)
-            entered[name] = "forced in" if name in options.forced else p_phrase(p)
+            entered[name] = _FORCED if name in options.forced else p_phrase(p)
     for name, why in redundant(candidates, y).items():
         left_out[name] = why
         del entered[name]

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from .characteristics import Characteristic
     from .odds_ratios import AssociationModel
 
-_ALPHA = 0.05
+ALPHA = 0.05
 # Below these many events per coefficient odds ratios tend to be too far from 1, and intervals too narrow.
-_ENOUGH_EVENTS = 10
+ENOUGH_EVENTS = 10
 # Where so many rows more are missing in one outcome group than in the other, the rows that are left are a selection.
 _UNEVEN = 0.1
 _FEW_OF_REFERENCE = 10
@@ -139,7 +139,7 @@ def _about_models(result: AssociationResult) -> list[str]:
     messages += _about_size(result, model)
     if len(model.variables) == 1:
         messages.append("The multivariable model has one predictor: its odds ratio is not adjusted for anything.")
-    if set(result.entered) - set(result.options.forced):
+    if result.chosen_by_p:
         messages.append(
             "Predictors were chosen by their p-values on the same cases: adjusted odds ratios of those that entered "
             "tend to lie too far from 1 and their p-values to be too small. What should be adjusted for on clinical "
@@ -153,13 +153,13 @@ def _about_size(result: AssociationResult, model: AssociationModel) -> list[str]
     entered, rarer = model.events_per_coefficient, min(result.events, result.n - result.events)
     tried = rarer / sum(len(alone.coefficients) for alone in result.univariate.values())
     few = []
-    if entered < _ENOUGH_EVENTS:
+    if entered < ENOUGH_EVENTS:
         drift = "" if model.firth else ", and its odds ratios tend to lie too far from 1"
         few.append(
             f"The multivariable model has {entered:.1f} cases of the rarer outcome per coefficient, fewer than "
-            f"{_ENOUGH_EVENTS}: it is unstable{drift}."
+            f"{ENOUGH_EVENTS}: it is unstable{drift}."
         )
-    if tried < _ENOUGH_EVENTS and set(result.entered) - set(result.options.forced):
+    if tried < ENOUGH_EVENTS and result.chosen_by_p:
         few.append(
             f"Counted by all coefficients that were tried there are {tried:.1f} cases of the rarer outcome for each: "
             "which predictors entered is in part chance."
@@ -175,11 +175,11 @@ def _about_tests(found: Characteristic, result: AssociationResult) -> list[str]:
     ratios = [term.odds_ratio for term in alone.terms if term.odds_ratio is not None]
     tests = [(found.test.name, found.test.p), ("likelihood ratio", alone.tests[found.variable.name].p)]
     tests += [(ratios[0].method or "Wald test", ratios[0].p)] if len(ratios) == 1 else []
-    if len({p < _ALPHA for _, p in tests if not math.isnan(p)}) < 2:
+    if len({p < ALPHA for _, p in tests if not math.isnan(p)}) < 2:
         return []
     listing = listed(f"{name} {p_exact(p)}" for name, p in tests)
     return [
-        f"{found.variable.label}: tests of the same association fall on both sides of {_ALPHA:g} ({listing}). They "
+        f"{found.variable.label}: tests of the same association fall on both sides of {ALPHA:g} ({listing}). They "
         "approximate the same thing; take it for a borderline result, whichever is printed."
     ]
 

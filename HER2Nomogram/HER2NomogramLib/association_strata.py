@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .association_tables import HEAD, SUB, TOP, has_value, ratio_text, reference_notes, term_record
-from .association_terms import keys_of, odds_cell, p_cell, p_equals, per_text, terms_of
+from .association_tables import HEAD, SUB, TOP, ratio_text, reference_notes, term_record
+from .association_terms import has_value, keys_of, odds_cell, p_cell, p_equals, per_text, terms_of
 from .odds_ratios import AssociationModel, Term
 from .report_numbers import DASH, listed, number, p_exact, percent, share
 from .report_tables import Row, Table, plain

@@ -11,6 +11,7 @@ from .association_terms import (
     distinct_labels,
     event_text,
     events_cell,
+    has_value,
     keys_of,
     odds_cell,
     p_cell,
@@ -215,11 +216,6 @@ def reference_notes(where: str, model: AssociationModel | None, variables: Seque
     ]
 
 
-def has_value(term: Term | None) -> bool:
-    """Whether a term is there and no reference."""
-    return term is not None and term.odds_ratio is not None
-
-
 def _overall(model: AssociationModel | None, variable: Variable) -> str:
     """p of all levels together, where there are several."""
     test = model.tests.get(variable.name) if model is not None else None
@@ -264,7 +260,7 @@ def choice_table(result: AssociationResult) -> Table:
         vif = model.vif.get(name, math.nan) if model is not None else math.nan
         if name in result.entered:
             why = "entered" if model is not None else "would enter"
-            why += ", forced in" if result.entered[name] == "forced in" else ""
+            why += ", forced in" if name in result.forced_in else ""
         else:
             why = f"left out\n{result.left_out.get(name, '')}" if _says_more(result, name) else "left out"
         tests = [f"{p_exact(test.p)}\n{ratio_text(test)}" if test else DASH for test in (alone, within)]
@@ -412,8 +408,7 @@ def study_text(result: AssociationResult) -> str:
     model = result.multivariable
     if model is not None:
         of_model = f"{counted(model.n, 'case')} with all of its predictors, {model.events} with the outcome"
-        forced = [name for name, why in result.entered.items() if why == "forced in"]
-        by_force = f", and {listed(forced)} by force" if forced else ""
+        by_force = f", and {listed(result.forced_in)} by force" if result.forced_in else ""
         lines += ["", f"Adjusted: {of_model}. Predictors with {result.options.entry_text} alone entered{by_force}."]
     if result.imputed is not None:
         lines += ["", *_imputed_lines(result)]

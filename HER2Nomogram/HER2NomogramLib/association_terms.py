@@ -27,6 +27,11 @@ class HasTerms(Protocol):
     terms: tuple[Term, ...]
 
 
+def has_value(term: Term | None) -> bool:
+    """Whether a term is there and no reference."""
+    return term is not None and term.odds_ratio is not None
+
+
 def per_text(variable: Variable) -> str:
     """Name of a number with what its odds ratio is for: ``Age, per 10 years``."""
     name, unit = variable.factor.label or variable.name, variable.factor.unit

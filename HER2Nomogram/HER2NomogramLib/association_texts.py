@@ -7,7 +7,9 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from .association_terms import against, event_text, p_equals, terms_of
+from . import RESEARCH_USE
+from .association_messages import ALPHA, ENOUGH_EVENTS
+from .association_terms import against, event_text, has_value, p_equals, terms_of
 from .known_columns import HER2_COLUMNS
 from .odds_ratios import AssociationModel, LikelihoodRatio, OddsRatio, Term
 from .report_numbers import counted, listed, number, odds_interval, odds_ratio, percent, share
@@ -15,8 +17,7 @@ from .report_numbers import counted, listed, number, odds_interval, odds_ratio, 
 if TYPE_CHECKING:
     from .association import AssociationResult
 
-NOTICE = "Research use only, not for clinical decisions. Associations within one cohort, not a prediction."
-_ALPHA = 0.05
+NOTICE = f"{RESEARCH_USE} Associations within one cohort, not a prediction."
 _MOST_IN_HEADLINE, _MOST_NAMES = 3, 8
 
 
@@ -27,7 +28,7 @@ def headline(result: AssociationResult) -> str:
     if model is None:
         alone = [found for of_one in result.univariate.values() for found in _findings(result, of_one)]
         if not alone:
-            return f"{cases} none of the {_tested(result)} had p < {_ALPHA:g}; there is no multivariable model."
+            return f"{cases} none of the {_tested(result)} had p < {ALPHA:g}; there is no multivariable model."
         return f"{cases} alone, not adjusted for anything, {_first(alone)}. There is no multivariable model."
     found = _findings(result, model)
     within = f" in {model.n} of them" if model.n < result.n else ""
@@ -35,10 +36,10 @@ def headline(result: AssociationResult) -> str:
     if not found:
         return (
             f"{cases} no association was shown: {adjusted} none of the predictors in the multivariable model had "
-            f"p < {_ALPHA:g}. This does not show that there is none."
+            f"p < {ALPHA:g}. This does not show that there is none."
         )
     whole = model.overall
-    doubt = f" The model as a whole has p {p_equals(whole.p)}." if not whole.p < _ALPHA else ""
+    doubt = f" The model as a whole has p {p_equals(whole.p)}." if not whole.p < ALPHA else ""
     return f"{cases} {adjusted} {_first(found)}.{doubt}"
 
 
@@ -52,10 +53,10 @@ def _findings(result: AssociationResult, model: AssociationModel) -> list[tuple[
     imputed = terms_of(result.imputed if model is result.multivariable else None)
     found = []
     for name, test in model.tests.items():
-        if not test.p < _ALPHA:
+        if not test.p < ALPHA:
             continue
-        of_name = [term for term in model.terms if term.predictor == name and term.odds_ratio is not None]
-        telling = [term for term in of_name if test.df == 1 or term.odds_ratio.p < _ALPHA]
+        of_name = [term for term in model.terms if term.predictor == name and has_value(term)]
+        telling = [term for term in of_name if test.df == 1 or term.odds_ratio.p < ALPHA]
         for term in telling:
             p = test.p if test.df == 1 else term.odds_ratio.p
             again = imputed.get((term.predictor, term.level))
@@ -77,7 +78,7 @@ def _first(found: list[tuple[float, str]]) -> str:
     """The findings with the smallest p-values, and how many more there are."""
     texts = [text for _, text in sorted(found, key=lambda pair: pair[0])]
     rest = len(texts) - _MOST_IN_HEADLINE
-    more = f"; and {counted(rest, 'further association')} with p < {_ALPHA:g}" if rest > 0 else ""
+    more = f"; and {counted(rest, 'further association')} with p < {ALPHA:g}" if rest > 0 else ""
     return "; ".join(texts[:_MOST_IN_HEADLINE]) + more
 
 
@@ -113,10 +114,10 @@ def _cases(result: AssociationResult) -> str:
 
 def _univariate(result: AssociationResult) -> str:
     labels = {variable.name: variable.label for variable in result.predictors}
-    below = [name for name, model in result.univariate.items() if model.tests[name].p < _ALPHA]
+    below = [name for name, model in result.univariate.items() if model.tests[name].p < ALPHA]
     texts = [f"{labels[name]} (p {p_equals(result.univariate[name].tests[name].p)})" for name in below]
     others = [labels[name] for name in result.univariate if name not in below]
-    text = f"Of {counted(len(result.univariate), 'predictor')} {len(below)} had p < {_ALPHA:g} (likelihood-ratio test)"
+    text = f"Of {counted(len(result.univariate), 'predictor')} {len(below)} had p < {ALPHA:g} (likelihood-ratio test)"
     text += f": {listed(texts)}." if texts else "."
     return f"{text} The others: {_few(others)}." if others and below else text
 
@@ -137,11 +138,11 @@ def _adjusted(result: AssociationResult) -> str:
     per = number(model.events_per_coefficient, 1)
     text = f"{names} in one model of {model.n} cases, {model.events} with the outcome, {per} of the rarer outcome per "
     text += "coefficient"
-    text += " (few)" if model.events_per_coefficient < 10 else ""
+    text += " (few)" if model.events_per_coefficient < ENOUGH_EVENTS else ""
     text += f"; the model as a whole: p {p_equals(model.overall.p)}."
     if model.firth:
         text += " The data separate: Firth's penalized likelihood."
-    if any(why != "forced in" for why in result.entered.values()):
+    if result.chosen_by_p:
         text += " Predictors were chosen by their p-values on the same cases, so adjusted p-values are too small."
     return text
 
@@ -159,10 +160,7 @@ def _missing(result: AssociationResult) -> str:
         f"{against(variables[key[0]], term, first)} {odds_ratio(term.odds_ratio.value)} becomes "
         f"{odds_ratio(second[key].odds_ratio.value)} (p {p_equals(second[key].odds_ratio.p)})"
         for key, term in first.items()
-        if term.odds_ratio is not None
-        and key in second
-        and second[key].odds_ratio is not None
-        and _differ(term.odds_ratio, second[key].odds_ratio)
+        if has_value(term) and has_value(second.get(key)) and _differ(term.odds_ratio, second[key].odds_ratio)
     ]
     if changed:
         return f"{text} With missing values imputed the adjusted odds ratio of {listed(changed[:_MOST_NAMES])}."
@@ -172,7 +170,7 @@ def _missing(result: AssociationResult) -> str:
 def _differ(one: OddsRatio, other: OddsRatio) -> bool:
     """Whether a reader would draw another conclusion: by a quarter more or less, or p across 0.05."""
     apart = abs(math.log(one.value) - math.log(other.value)) if one.value > 0 and other.value > 0 else math.inf
-    return apart > math.log(1.25) or (one.p < _ALPHA) != (other.p < _ALPHA)
+    return apart > math.log(1.25) or (one.p < ALPHA) != (other.p < ALPHA)
 
 
 def _strata(result: AssociationResult) -> str:
@@ -191,11 +189,11 @@ def _strata(result: AssociationResult) -> str:
 def _interactions(result: AssociationResult, how: str, tests: Mapping[str, LikelihoodRatio]) -> str:
     """Which of the tests of interaction say that odds ratios differ between strata."""
     labels = {variable.name: variable.label for variable in result.predictors}
-    found = [f"{labels[name]} (p {p_equals(test.p)})" for name, test in tests.items() if test.p < _ALPHA]
+    found = [f"{labels[name]} (p {p_equals(test.p)})" for name, test in tests.items() if test.p < ALPHA]
     count = counted(len(tests), "test of interaction", "tests of interaction")
     if not found:
-        return f"None of the {count}, {how}, has p < {_ALPHA:g}."
-    return f"Of {count}, {how}, p < {_ALPHA:g} for {listed(found)}."
+        return f"None of the {count}, {how}, has p < {ALPHA:g}."
+    return f"Of {count}, {how}, p < {ALPHA:g} for {listed(found)}."
 
 
 def _number_of_tests(result: AssociationResult) -> str:
@@ -204,7 +202,7 @@ def _number_of_tests(result: AssociationResult) -> str:
         return ""
     return (
         f"{counted(count, 'predictor')} were tested alone. Were none of them associated, and the tests independent, "
-        f"one or more would still have p < {_ALPHA:g} with a probability of {percent(1 - (1 - _ALPHA) ** count)}."
+        f"one or more would still have p < {ALPHA:g} with a probability of {percent(1 - (1 - ALPHA) ** count)}."
     )
 
 
@@ -284,8 +282,7 @@ def prediction_paragraphs(result: AssociationResult) -> list[str]:
     )
     if not names:
         return [first, "No predictor stayed in a multivariable model: there is none to suggest for it."]
-    by_force = [name for name in names if result.entered[name] == "forced in"]
-    forced = f" ({listed(by_force)} by wish, not for a small p)" if by_force else ""
+    forced = f" ({listed(result.forced_in)} by wish, not for a small p)" if result.forced_in else ""
     chosen = shlex.quote(",".join(names))
     command = f"her2nomogram train cases.csv --clinical {chosen} --out model.json --report report.html"
     return [

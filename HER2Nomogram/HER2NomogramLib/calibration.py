@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 from scipy.special import expit, logit
 from scipy.stats import chi2
 
-from .metrics import Estimate, wilson
+from .metrics import Z_95, Estimate, wilson
 from .nomogram import LogisticNomogram, intercept_shift
 
 # Log odds of probabilities nearer than this to 0 or 1 are taken at it: those of 0 and 1 are infinite.
@@ -27,7 +26,6 @@ _LARGEST_ERROR = 5.0
 _CASES_FOR_SPLINE = 10
 _CASES_PER_BIN = 8
 _CURVE_POINTS = 101
-_Z = NormalDist().inv_cdf(0.975)
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,7 +238,7 @@ def _wald(value: float, variance: float) -> Estimate:
     error = math.sqrt(variance)
     if error > _LARGEST_ERROR:
         return Estimate(math.nan)
-    return Estimate(value, value - _Z * error, value + _Z * error)
+    return Estimate(value, value - Z_95 * error, value + Z_95 * error)
 
 
 def _varies(log_odds: np.ndarray) -> bool:
@@ -279,7 +277,7 @@ def _smooth(y: np.ndarray, log_odds: np.ndarray, p: np.ndarray) -> tuple[Calibra
     points = np.union1d(np.linspace(*ends, _CURVE_POINTS), logit(np.linspace(*expit(ends), _CURVE_POINTS)[1:-1]))
     design = np.column_stack([np.ones(len(points)), _basis(points, knots)])
     center = fitted.decision_function(_basis(points, knots))
-    half_width = _Z * np.sqrt(np.einsum("ij,jk,ik->i", design, fitted.covariance_, design).clip(0))
+    half_width = Z_95 * np.sqrt(np.einsum("ij,jk,ik->i", design, fitted.covariance_, design).clip(0))
     curve = CalibrationCurve(expit(points), expit(center), expit(center - half_width), expit(center + half_width))
     ici = float(np.mean(np.abs(expit(fitted.decision_function(_basis(log_odds, knots))) - p)))
     return curve, ici, not bends

@@ -17,8 +17,8 @@ import numpy as np
 from .association_terms import p_equals
 from .errors import InputError
 from .exact_tests import conditional_odds_ratio, fisher_one_sided, fisher_p
-from .metrics import Estimate, wilson
-from .odds_ratios import Z_95, OddsRatio, two_sided_p
+from .metrics import Z_95, Estimate, two_sided_p, wilson
+from .odds_ratios import OddsRatio
 from .printed_ratio import PrintedRatio, check_printed_ratio
 from .report_numbers import counted, interval, number, percent, ratio, significant
 from .table_tests import (

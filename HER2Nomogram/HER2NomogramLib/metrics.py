@@ -15,6 +15,8 @@ from scipy.stats import rankdata
 
 from .errors import InputError
 
+# Of the normal distribution, for 95% intervals.
+Z_95 = NormalDist().inv_cdf(0.975)
 # What is below this is rounding: variances of placements are whole numbers over the fourth power of the cases.
 _NO_VARIANCE = 1e-22
 
@@ -167,11 +169,16 @@ def delong_test(y: np.ndarray, a: np.ndarray, b: np.ndarray) -> Difference:
     return _wald(area_a - area_b, variance, limit=1.0)
 
 
+def two_sided_p(estimate: float, error: float) -> float:
+    """p-value of no association from an estimate and its standard error, by the normal distribution."""
+    return math.erfc(abs(estimate) / error / math.sqrt(2))
+
+
 def wilson(successes: int, n: int) -> Estimate:
     """Proportion with its 95% score interval (Wilson, J Am Stat Assoc 1927;22:209); NaN where ``n`` is zero."""
     if n == 0:
         return Estimate(math.nan)
-    z = NormalDist().inv_cdf(0.975)
+    z = Z_95
     share = successes / n
     center = (share + z * z / (2 * n)) / (1 + z * z / n)
     half_width = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
@@ -286,8 +293,8 @@ def _wald(value: float, variance: float, limit: float) -> Difference:
         alike = variance <= _NO_VARIANCE and abs(value) < 1e-12
         return Difference(0.0, 0.0, 0.0, 1.0) if alike else Difference(value)
     error = math.sqrt(variance)
-    half_width = NormalDist().inv_cdf(0.975) * error
-    p = math.erfc(abs(value) / error / math.sqrt(2))
+    half_width = Z_95 * error
+    p = two_sided_p(value, error)
     return Difference(value, max(-limit, value - half_width), min(limit, value + half_width), p)
 
 

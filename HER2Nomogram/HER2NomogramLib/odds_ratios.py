@@ -5,20 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 from scipy.stats import chi2
 
 from .errors import InputError
 from .known_columns import quoted
+from .metrics import Z_95, two_sided_p
 from .nomogram import LogisticFit, logistic_fit
 from .variable import Variable
 
 WALD = "Wald"
 PROFILE = "profile penalized likelihood"
 # Standard errors that a 95% interval reaches to either side.
-Z_95 = NormalDist().inv_cdf(0.975)
 # A column of which less than this share is left by the columns before it is their linear combination but for rounding:
 # a variance inflation of ten billion.
 _NOTHING_LEFT = 1e-5
@@ -177,11 +176,6 @@ def fit_association(variables: Sequence[Variable], y: np.ndarray, firth: bool | 
         coefficients=best.coefficients[1:],
         covariance=best.covariance,
     )
-
-
-def two_sided_p(estimate: float, error: float) -> float:
-    """p-value of no association from an estimate and its standard error, by the normal distribution."""
-    return math.erfc(abs(estimate) / error / math.sqrt(2))
 
 
 def redundant(variables: Sequence[Variable], y: np.ndarray) -> dict[str, str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from .errors import InputError
-from .odds_ratios import Z_95, two_sided_p
+from .metrics import Z_95, two_sided_p
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 from .cases import SPLITS
 from .dataset import Dataset, Exclusion
 from .drawing import MODEL_LABELS
-from .metrics import Estimate
+from .metrics import Z_95, Estimate, two_sided_p
 from .modelfile import LOGISTIC_MODELS, LogisticModel, Model, Predictor, Signature
 from .regions import region_label
 from .report_numbers import (
@@ -42,7 +42,6 @@ SPLIT_LABELS = {
 STATUS_LABELS = ("HER2-negative", "HER2-positive")
 # Units of time, as one of them is called.
 _ONE_OF = {"years": "year", "months": "month", "weeks": "week", "days": "day"}
-_Z = 1.959963984540054
 
 
 @dataclass(frozen=True)
@@ -285,8 +284,8 @@ def coefficient_table(model: Model) -> Table:
     for name in LOGISTIC_MODELS:
         rows.append(Row((MODEL_LABELS[name],), "group"))
         for label, estimate, error in coefficients_of(getattr(model, name)):
-            odds = Estimate(*(_exp(v) for v in (estimate, estimate - _Z * error, estimate + _Z * error)))
-            p = math.erfc(abs(estimate) / error / math.sqrt(2)) if error > 0 else math.nan
+            odds = Estimate(*(_exp(v) for v in (estimate, estimate - Z_95 * error, estimate + Z_95 * error)))
+            p = two_sided_p(estimate, error) if error > 0 else math.nan
             first = label == "Intercept"
             cells = [significant(estimate), significant(error), "" if first else interval(odds, write=ratio)]
             rows.append(_row(label, [*cells, "" if first else p_value(p)]))

@@ -11,13 +11,12 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 from scipy.special import expit
 from sklearn.base import clone
 
-from .metrics import Estimate, brier, roc_auc
+from .metrics import Z_95, Estimate, brier, roc_auc
 from .modelfile import LOGISTIC_MODELS
 from .nomogram import LogisticNomogram
 from .pipeline import METHODS, RadiomicsNomogram
@@ -387,16 +386,12 @@ def _tells_apart(folds: Sequence[_Fold], method: str, name: str) -> bool:
 def _logit_interval(value: float, variance: float) -> Estimate:
     if not 0 < value < 1 or not variance > 0:
         return Estimate(value)
-    center, half_width = math.log(value / (1 - value)), _normal() * math.sqrt(variance) / (value * (1 - value))
+    center, half_width = math.log(value / (1 - value)), Z_95 * math.sqrt(variance) / (value * (1 - value))
     return Estimate(value, float(expit(center - half_width)), float(expit(center + half_width)))
 
 
 def _wald(value: float, variance: float) -> Estimate:
     if math.isnan(variance):
         return Estimate(value)
-    half_width = _normal() * math.sqrt(variance)
+    half_width = Z_95 * math.sqrt(variance)
     return Estimate(value, value - half_width, value + half_width)
-
-
-def _normal() -> float:
-    return NormalDist().inv_cdf(0.975)
