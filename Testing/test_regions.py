@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+import platform
+import tracemalloc
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from HER2NomogramLib import regions as regions_module
 from HER2NomogramLib.errors import InputError
 from HER2NomogramLib.regions import (
     INTRATUMORAL,
@@ -189,6 +193,117 @@ def test_spacing_is_x_then_y():
     rows, columns = np.nonzero(ring)
     assert (columns.min(), columns.max()) == (30 - 4 - 8, 30 + 4 + 8)
     assert (rows.min(), rows.max()) == (30 - 4 - 4, 30 + 4 + 4)
+
+
+# --- The same as on the whole grid, where single precision decides by the place in the image --------------------------
+
+
+def squared_distance_by_itk(lesion, spacing):
+    image = sitk.GetImageFromArray(lesion.astype(np.uint8))
+    image.SetSpacing([float(value) for value in spacing])
+    distance = sitk.SignedMaurerDistanceMap(image, squaredDistance=True, useImageSpacing=True, insideIsPositive=False)
+    return sitk.GetArrayFromImage(distance)
+
+
+def check_against_the_whole_grid(lesion, spacing, margins):
+    """Masks and kept fractions, bit for bit."""
+    distance = squared_distance_by_itk(lesion, spacing)
+    pads = []
+    for axis, step in enumerate(reversed(spacing)):
+        hits = np.flatnonzero(lesion.any(axis=1 - axis))
+        reach = math.ceil(max(margins) / step) + 1
+        pads.append((max(reach - int(hits[0]), 0), max(int(hits[-1]) + 1 + reach - lesion.shape[axis], 0)))
+    beyond = np.pad(np.zeros_like(lesion), pads, constant_values=True)
+    framed = squared_distance_by_itk(np.pad(lesion, pads), spacing) if np.any(pads) else distance
+    regions = make_regions(lesion, spacing, margins)
+    for margin in margins:
+        expected = (distance <= margin**2) & ~lesion
+        ring, combined = regions[f"peritumoral_{margin:g}mm"], regions[f"combined_{margin:g}mm"]
+        np.testing.assert_array_equal(ring.mask, expected)
+        np.testing.assert_array_equal(combined.mask, expected | lesion)
+        kept = int(expected.sum())
+        assert ring.kept_fraction == kept / (kept + int(((framed <= margin**2) & beyond).sum()))
+
+
+def scattered_disks(rng, shape, center):
+    """Disks and their holes within 60 pixels of a place."""
+    lesion = np.zeros(shape, bool)
+    for _ in range(rng.integers(1, 6)):
+        lesion |= disk(shape, center + rng.integers(-60, 61, 2), rng.uniform(5, 40))
+    return lesion & ~disk(shape, center + rng.integers(-60, 61, 2), rng.uniform(0, 20))
+
+
+def arc(shape, center, radius):
+    """From the center all of its inner edge is equally near, as far as there are such pixels."""
+    return disk(shape, center, radius + 9) & ~disk(shape, center, math.nextafter(radius, 0))
+
+
+@pytest.mark.parametrize("spacing", [(0.1, 0.1), (0.05, 0.05), (0.07, 0.07), (0.094090909, 0.094090909), (0.2, 0.1)])
+@pytest.mark.parametrize("seed", range(6))
+def test_rings_are_those_of_the_whole_grid(spacing, seed):
+    rng = np.random.default_rng(seed)
+    shape = tuple(rng.integers(150, 700, 2))
+    check_against_the_whole_grid(scattered_disks(rng, shape, rng.integers(60, 100, 2)), spacing, (0.5, 2.5, 5.0, 7.1))
+    center = np.subtract(shape, rng.integers(0, 70, 2))
+    check_against_the_whole_grid(scattered_disks(rng, shape, center) | rectangle(5, 5, shape), spacing, (5.0, 10.0))
+
+
+@pytest.mark.parametrize("radius", [25, 50, 65])
+def test_pixels_that_many_lesion_pixels_are_equally_near_to(radius):
+    for place in (100, 233, 311):
+        lesion = arc((420, 460), (place, place + 37), radius)
+        check_against_the_whole_grid(lesion, (0.1, 0.1), (2.5, 5.0, 6.5))
+
+
+def test_rings_are_those_of_the_whole_grid_on_a_mammogram():
+    lesion = disk((4096, 3328), (3700, 2900), 70)
+    check_against_the_whole_grid(lesion, (0.1, 0.1), (2.5, 5.0, 7.5, 10.0))
+
+
+rounding_is_known = pytest.mark.skipif(
+    platform.machine() not in ("x86_64", "AMD64"), reason="other processors may multiply and add in one step"
+)
+
+
+@pytest.mark.parametrize("doubt", [pytest.param("none", marks=rounding_is_known), "too many pairs", "other rounding"])
+def test_only_where_the_box_cannot_tell_the_whole_grid_does(doubt, monkeypatch):
+    lesion = disk((420, 460), (233, 270), 40)
+    assert (np.abs(squared_distance(lesion, (0.1, 0.1)) - 25.0) < 1e-9).any()
+    regions_module._rounding_is_known()  # asked only once, on a grid of its own
+    if doubt == "too many pairs":
+        monkeypatch.setattr(regions_module, "_MOST_PAIRS", 0)
+    elif doubt == "other rounding":
+        monkeypatch.setattr(regions_module, "_rounding_is_known", lambda: False)
+    grids = []
+    by_itk = regions_module._squared_distance
+    monkeypatch.setattr(regions_module, "_squared_distance", lambda a, mm: grids.append(a.shape) or by_itk(a, mm))
+    check_against_the_whole_grid(lesion, (0.1, 0.1), (5.0,))
+    reach = 40 + 51 + 1
+    whole = (233 + reach, 270 + reach)
+    assert grids == [(2 * reach - 1, 2 * reach - 1), *([] if doubt == "none" else [whole])]
+
+
+@rounding_is_known
+def test_this_build_of_itk_rounds_as_is_known():
+    # Where it does not, rings are right all the same, but take the time of the whole grid.
+    assert regions_module._rounding_is_known()
+
+
+def test_no_more_full_size_arrays_are_made_than_there_are_regions():
+    lesion = disk((2048, 1664), (1000, 800), 60)
+    available = np.ones_like(lesion)
+    tracemalloc.start()
+    regions = make_regions(lesion, (0.1, 0.1), (5.0, 10.0), available)
+    made = tracemalloc.get_traced_memory()[1]
+    tracemalloc.reset_peak()
+    before = tracemalloc.get_traced_memory()[0]
+    region_warnings(regions, available)
+    feret_diameter_mm(lesion, (0.1, 0.1))
+    more = tracemalloc.get_traced_memory()[1] - before
+    tracemalloc.stop()
+    assert regions[INTRATUMORAL].mask is lesion
+    assert made < 5 * lesion.size
+    assert more < 0.5 * lesion.size
 
 
 # --- The same as Slicer's Margin effect -------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import SimpleITK as sitk
@@ -23,6 +24,9 @@ MINIMUM_PIXELS = 16
 _KEPT_FRACTION_WARNING = 0.5
 _LESION_INSIDE_WARNING = 0.9
 _BREAST_FRACTION_LIMIT = 0.95
+_HALF_ULP = 2.0**-24  # largest relative error of rounding to single precision
+# More pairs of pixels in doubt and lesion pixels take more time and memory than the whole grid.
+_MOST_PAIRS = 1 << 22
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,23 +118,30 @@ def make_regions(
     """
     margins = check_margins(margins_mm)
     lesion = np.asarray(lesion, dtype=bool)
-    available = np.ones_like(lesion) if available is None else np.asarray(available, dtype=bool)
+    available = None if available is None else np.asarray(available, dtype=bool)
     _check_lesion(lesion, available)
-    distance = _squared_distance(lesion, spacing_mm)
-    distance_beyond = _squared_distance_beyond_border(lesion, spacing_mm, margins[-1])
+    box, pads = _reached(lesion, spacing_mm, margins[-1])
+    cropped = lesion[box]
+    first = (box[0].start, box[1].start)
+    near = _within(cropped, first, spacing_mm, margins)
+    cut_off = _count_beyond_border(cropped, pads, first, spacing_mm, margins)
     rings: dict[str, Region] = {}
     combined: dict[str, Region] = {}
     for margin in margins:
-        ring = (distance <= margin**2) & ~lesion
-        whole = int(ring.sum()) + int((distance_beyond <= margin**2).sum())
-        kept_ring = ring & available
-        kept = float(kept_ring.sum()) / whole if whole else 0.0
+        ring = near[margin] & ~cropped
+        whole = int(np.count_nonzero(ring)) + cut_off[margin]
+        if available is not None:
+            ring &= available[box]
+        pixels = int(np.count_nonzero(ring))
+        _check_ring(margin, pixels)
         for store, name, mask in (
-            (rings, f"peritumoral_{margin:g}mm", kept_ring),
-            (combined, f"combined_{margin:g}mm", kept_ring | lesion),
+            (rings, f"peritumoral_{margin:g}mm", ring),
+            (combined, f"combined_{margin:g}mm", ring | cropped),
         ):
-            store[name] = Region(name, mask, margin, kept)
-    _check_rings(rings)
+            # Pages that nothing is written to take no memory: a full-size mask costs little more than its box.
+            full = np.zeros(lesion.shape, dtype=bool)
+            full[box] = mask
+            store[name] = Region(name, full, margin, pixels / whole)
     return {INTRATUMORAL: Region(INTRATUMORAL, lesion, None, 1.0), **rings, **combined}
 
 
@@ -145,12 +156,14 @@ def region_warnings(regions: Mapping[str, Region], breast: np.ndarray | None = N
     """
     warnings = []
     lesion = regions[INTRATUMORAL].mask
-    if _touches_border(lesion):
+    box = bounding_box(lesion)
+    cropped = lesion[box]
+    if any(side.start == 0 or side.stop == length for side, length in zip(box, lesion.shape)):
         warnings.append("The lesion touches the image border: its rings are cut off there.")
-    inside = 1.0 if breast is None else float((lesion & breast).sum() / lesion.sum())
+    inside = 1.0 if breast is None else float((cropped & breast[box]).sum() / cropped.sum())
     if inside < _LESION_INSIDE_WARNING:
         warnings.append(f"Only {inside:.0%} of the lesion lies in the breast: check that it was drawn on this image.")
-    labels = sitk.ConnectedComponent(sitk.GetImageFromArray(lesion.astype(np.uint8)), True)
+    labels = sitk.ConnectedComponent(sitk.GetImageFromArray(cropped.astype(np.uint8)), True)
     pieces = int(sitk.GetArrayFromImage(labels).max())
     if pieces > 1:
         warnings.append(f"The lesion segment has {pieces} separate pieces: rings are made around all of them.")
@@ -173,23 +186,85 @@ def feret_diameter_mm(mask: np.ndarray, spacing_mm: tuple[float, float]) -> floa
     spacing_mm : tuple of float
         Pixel spacing (x, y).
     """
+    box = bounding_box(mask)
+    cropped = mask[box]
+    rows = np.flatnonzero(cropped.any(axis=1))
+    first = box[1].start + cropped[rows].argmax(axis=1)
+    last = box[1].stop - cropped[rows, ::-1].argmax(axis=1)
+    rows += box[0].start
+    # The two farthest corners are an outer corner of the first pixel of one row and one of the last pixel of another.
+    left, right = (
+        np.concatenate([np.column_stack((x, y)) for y in (rows, rows + 1)]) * np.asarray(spacing_mm)
+        for x in (first, last)
+    )
+    return math.sqrt(max(float(((right - corner) ** 2).sum(axis=1).max()) for corner in left))
+
+
+def bounding_box(mask: np.ndarray) -> tuple[slice, slice]:
+    """Rows and columns that hold all of a mask, which is not empty."""
     rows = np.flatnonzero(mask.any(axis=1))
-    first = mask[rows].argmax(axis=1)
-    last = mask.shape[1] - mask[rows, ::-1].argmax(axis=1)
-    # The farthest corners are among the outer corners of the first and last pixel of each row.
-    corners = [(x, y + dy) for x in (first, last) for y, dy in ((rows, 0), (rows, 1))]
-    points = np.concatenate([np.column_stack(np.broadcast_arrays(x, y)) for x, y in corners]) * np.asarray(spacing_mm)
-    # Among all points with the same x or y only extremes matter, so the quadratic search stays small.
-    farthest = max(float(((points - point) ** 2).sum(axis=1).max()) for point in np.unique(points, axis=0))
-    return math.sqrt(farthest)
+    band = slice(int(rows[0]), int(rows[-1]) + 1)
+    columns = np.flatnonzero(mask[band].any(axis=0))
+    return band, slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def _reached(
+    lesion: np.ndarray, spacing_mm: tuple[float, float], reach_mm: float
+) -> tuple[tuple[slice, slice], list[tuple[int, int]]]:
+    """Box of the image around all that is within reach of the lesion, and by how many pixels the border cuts it."""
+    box, pads = [], []
+    for side, length, spacing in zip(bounding_box(lesion), lesion.shape, reversed(spacing_mm)):
+        reach = math.ceil(reach_mm / spacing) + 1
+        start, stop = side.start - reach, side.stop + reach
+        box.append(slice(max(start, 0), min(stop, length)))
+        pads.append((max(-start, 0), max(stop - length, 0)))
+    return (box[0], box[1]), pads
+
+
+def _count_beyond_border(
+    lesion: np.ndarray,
+    pads: list[tuple[int, int]],
+    first: tuple[int, int],
+    spacing_mm: tuple[float, float],
+    margins: tuple[float, ...],
+) -> dict[float, int]:
+    """By margin, how many pixels within it there would be beyond the image border: what it cuts off of the ring."""
+    if not np.any(pads):
+        return dict.fromkeys(margins, 0)
+    beyond = np.pad(np.zeros_like(lesion), pads, constant_values=True)
+    near = _within(np.pad(lesion, pads), first, spacing_mm, margins)
+    return {margin: int(np.count_nonzero(near[margin] & beyond)) for margin in margins}
+
+
+def _within(
+    lesion: np.ndarray, first: tuple[int, int], spacing_mm: tuple[float, float], margins: tuple[float, ...]
+) -> dict[float, np.ndarray]:
+    """By margin, the pixels of a box within it of the lesion, those of the lesion included.
+
+    As on the whole grid, in which the box begins at row and column ``first``: ITK multiplies pixel index and spacing
+    in single precision, so that of the pixels at exactly the margin (50 pixels of 0.1 mm) others would count as within
+    in the box alone than for ``vtkITKImageMargin``. Those that rounding may put on either side are decided by the
+    numbers that ITK computes at their place in the grid.
+    """
+    distance = _squared_distance(lesion, spacing_mm)
+    near = {margin: distance <= margin**2 for margin in margins}
+    if not any(first):
+        return near
+    edge = np.argwhere(lesion & ~_inner(lesion))
+    for margin in margins:
+        pixels = np.argwhere(np.abs(distance - margin**2) <= _largest_error(lesion.shape, first, spacing_mm, margin))
+        decided = _decide(pixels, edge, first, spacing_mm, margin)
+        if decided is None:
+            # What lies before the box makes up the indices. What lies behind it has no say: no lesion is there.
+            grid = np.pad(lesion, [(before, 0) for before in first])
+            distance = _squared_distance(grid, spacing_mm)[first[0] :, first[1] :]
+            return {margin: distance <= margin**2 for margin in margins}
+        near[margin][tuple(pixels.T)] = decided
+    return near
 
 
 def _squared_distance(lesion: np.ndarray, spacing_mm: tuple[float, float]) -> np.ndarray:
-    """Squared distance in mm2 of every pixel to the lesion, zero or less inside.
-
-    Always on the whole grid: ITK multiplies pixel index and spacing in single precision, so that on a cropped image
-    other pixels at exactly the margin (50 pixels of 0.1 mm) would count as within than for ``vtkITKImageMargin``.
-    """
+    """Squared distance in mm2 of every pixel to the lesion, zero or less inside."""
     image = sitk.GetImageFromArray(lesion.astype(np.uint8))
     image.SetSpacing(tuple(float(value) for value in spacing_mm))
     distance = sitk.SignedMaurerDistanceMap(image, squaredDistance=True, useImageSpacing=True, insideIsPositive=False)
@@ -197,47 +272,115 @@ def _squared_distance(lesion: np.ndarray, spacing_mm: tuple[float, float]) -> np
     return sitk.GetArrayFromImage(distance)
 
 
-def _squared_distance_beyond_border(lesion: np.ndarray, spacing_mm: tuple[float, float], reach_mm: float) -> np.ndarray:
-    """Squared distances in mm2 of the pixels that there would be beyond the image border, as far as the reach.
+def _inner(lesion: np.ndarray) -> np.ndarray:
+    """Lesion pixels with lesion on all four sides: none of them is the nearest to a pixel outside."""
+    framed = np.pad(lesion, 1)
+    return framed[:-2, 1:-1] & framed[2:, 1:-1] & framed[1:-1, :-2] & framed[1:-1, 2:]
 
-    They tell how much of a ring the border cuts off.
+
+def _largest_error(
+    shape: tuple[int, ...], first: tuple[int, int], spacing_mm: tuple[float, float], margin: float
+) -> float:
+    """By how much in mm2, at most, squared distances at the margin differ between a box and the grid that it lies in.
+
+    Every position is off by up to three roundings of its value, and ITK may take a lesion pixel for the nearest that is
+    farther.
     """
-    pads = []
+    x_mm, y_mm = spacing_mm
+    last_position = max((first[0] + shape[0]) * y_mm, (first[1] + shape[1]) * x_mm)
+    return 32 * _HALF_ULP * margin * last_position + _choice_error(margin) * (1 + 2 * margin / y_mm)
+
+
+def _choice_error(margin: float) -> float:
+    """By how much in mm2 a lesion pixel that ITK takes for the nearest may be farther, for each row between the two.
+
+    ITK drops a row where at every place one before or one after it is nearer. That is the sign of a sum with some ten
+    roundings, whose terms are at most twice the squared distance times the rows between the outer two.
+    """
+    return 32 * _HALF_ULP * margin**2
+
+
+def _decide(
+    pixels: np.ndarray, edge: np.ndarray, first: tuple[int, int], spacing_mm: tuple[float, float], margin: float
+) -> np.ndarray | None:
+    """Which pixels are within the margin on the whole grid; None where only that grid can tell.
+
+    Parameters
+    ----------
+    pixels : np.ndarray of int, shape (n, 2)
+        Row and column in the box, outside the lesion.
+    edge : np.ndarray of int, shape (m, 2)
+        Row and column in the box of the lesion pixels at its edge.
+    first, spacing_mm, margin
+        As for :func:`_within`.
+
+    Returns
+    -------
+    np.ndarray of bool, shape (n,), or None
+    """
+    if len(pixels) * len(edge) > _MOST_PAIRS or not _rounding_is_known():
+        return None
+    squared = _rounded_squared_distances(pixels, edge, first, spacing_mm)
+    nearest = squared.argmin(axis=1)
+    lowest = squared[np.arange(len(pixels)), nearest]
+    within = lowest <= margin**2
+    # Of two rows ITK takes the nearer. Only with a third as near can it drop one, or stop short of it, by rounding.
+    squared, lowest = squared[within], lowest[within, np.newaxis]
+    rows_between = np.abs(edge[:, 0] - edge[nearest[within], 0, np.newaxis])
+    as_near = squared <= lowest + _choice_error(margin) * (1 + rows_between)
+    beyond = (as_near & (squared > margin**2)).any(axis=1)
+    return None if (beyond & (as_near.sum(axis=1) > 2)).any() else within
+
+
+def _rounded_squared_distances(
+    pixels: np.ndarray, edge: np.ndarray, first: tuple[int, int], spacing_mm: tuple[float, float]
+) -> np.ndarray:
+    """Squared distance in mm2 of each pixel to each lesion pixel, shape (pixels, edge), rounded as ITK rounds.
+
+    In ``itkSignedMaurerDistanceMapImageFilter`` a lesion pixel's position is a product of two single-precision numbers,
+    that of the other pixel a rounded product of double precision.
+    """
+    total = np.float32(0.0)
     for axis, spacing in enumerate(reversed(spacing_mm)):
-        hits = np.flatnonzero(lesion.any(axis=1 - axis))
-        reach = math.ceil(reach_mm / spacing) + 1
-        pads.append((max(reach - int(hits[0]), 0), max(int(hits[-1]) + 1 + reach - lesion.shape[axis], 0)))
-    if not np.any(pads):
-        return np.empty(0)
-    beyond = np.pad(np.zeros_like(lesion), pads, constant_values=True)
-    return _squared_distance(np.pad(lesion, pads), spacing_mm)[beyond]
+        of_edge = (edge[:, axis] + first[axis]).astype(np.float32) * np.float32(spacing)
+        of_pixels = ((pixels[:, axis] + first[axis]) * float(spacing)).astype(np.float32)
+        total = total + (of_edge - of_pixels[:, np.newaxis]) ** 2
+    return total
 
 
-def _check_lesion(lesion: np.ndarray, available: np.ndarray) -> None:
-    pixels = int(lesion.sum())
+@cache
+def _rounding_is_known() -> bool:
+    """Whether this build of ITK rounds as above; not where it multiplies and adds in one step."""
+    lesion = np.zeros((64, 64), dtype=bool)
+    lesion[41, 23] = True
+    spacing_mm = (0.1, 0.07)
+    outside = np.argwhere(~lesion)
+    rounded = _rounded_squared_distances(outside, np.argwhere(lesion), (0, 0), spacing_mm)
+    return np.array_equal(rounded[:, 0], _squared_distance(lesion, spacing_mm)[~lesion])
+
+
+def _check_lesion(lesion: np.ndarray, available: np.ndarray | None) -> None:
+    pixels = np.count_nonzero(lesion)
     if pixels == 0:
         raise InputError("The lesion segment is empty: outline the lesion in Segment Editor first.")
-    if pixels < MINIMUM_PIXELS or min(np.ptp(index) for index in np.nonzero(lesion)) < 1:
+    box = bounding_box(lesion)
+    if pixels < MINIMUM_PIXELS or min(side.stop - side.start for side in box) < 2:
         raise InputError(
             f"The lesion has {pixels} pixels in its segment, texture needs at least {MINIMUM_PIXELS} in more than one "
             "row and column: outline the whole lesion."
         )
-    breast = available | lesion
-    if pixels > _BREAST_FRACTION_LIMIT * breast.sum():
+    breast = lesion.size
+    if available is not None:
+        breast = np.count_nonzero(available) + np.count_nonzero(lesion[box] & ~available[box])
+    if pixels > _BREAST_FRACTION_LIMIT * breast:
         raise InputError(
             "The lesion fills the breast: no tissue is left around it, outline the lesion alone or check the image."
         )
 
 
-def _check_rings(rings: Mapping[str, Region]) -> None:
-    for ring in rings.values():
-        pixels = int(ring.mask.sum())
-        if pixels < MINIMUM_PIXELS:
-            raise InputError(
-                f"The {ring.margin_mm:g} mm ring has {pixels} pixels inside the breast, texture needs at least "
-                f"{MINIMUM_PIXELS}: check the pixel spacing, the lesion outline and the excluded segments."
-            )
-
-
-def _touches_border(mask: np.ndarray) -> bool:
-    return bool(mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any())
+def _check_ring(margin: float, pixels: int) -> None:
+    if pixels < MINIMUM_PIXELS:
+        raise InputError(
+            f"The {margin:g} mm ring has {pixels} pixels inside the breast, texture needs at least {MINIMUM_PIXELS}: "
+            "check the pixel spacing, the lesion outline and the excluded segments."
+        )
