@@ -7,7 +7,6 @@ import pytest
 from engine_reference import assert_same_boxes, noise_image
 
 from HER2NomogramLib.engine import recursive_gaussian
-from HER2NomogramLib.engine.filters import filtered_boxes
 from HER2NomogramLib.engine.recursive_gaussian import laplacian_boxes
 
 
@@ -26,19 +25,26 @@ def test_many_widths_in_small_passes(monkeypatch):
     assert_same_boxes(array, (0.1, 0.1), types)
 
 
+def test_many_lines_in_small_chunks(monkeypatch):
+    array = noise_image((105, 140), "uint16")
+    monkeypatch.setattr(recursive_gaussian, "_CHUNK_BYTES", 1)
+    assert_same_boxes(array, (0.1, 0.125), {"LoG": {"sigma": [0.3, 1.0]}})
+
+
+@pytest.mark.parametrize("pixel_type", ("uint8", "int16", "uint32", "int64", "float32", "float64"))
+def test_views_of_all_pixel_types(pixel_type):
+    array = noise_image((150, 260), "uint8").astype(pixel_type)
+    box, spacing, sigmas = (slice(3, 40), slice(10, 61)), (0.1, 0.125), [0.4, 1.5]
+    for view in (array[::2, ::3], array[::-1, 40:], array.T):
+        wanted = list(laplacian_boxes(np.ascontiguousarray(view), box, spacing, sigmas))
+        view.flags.writeable = False
+        for values, expected in zip(laplacian_boxes(view, box, spacing, sigmas), wanted):
+            assert values.dtype == np.float32
+            np.testing.assert_array_equal(values, expected)
+
+
 def test_smallest_image():
     whole = (slice(0, 4), slice(0, 5))
     assert_same_boxes(noise_image((4, 5), "uint8"), (1.0, 1.0), {"LoG": {"sigma": [0.7, 3.0]}}, boxes=[whole])
     with pytest.raises(ValueError, match="at least 4"):
         list(laplacian_boxes(np.ones((3, 9)), (slice(0, 3), slice(0, 9)), (1.0, 1.0), [1.0]))
-
-
-def test_too_large_widths_are_named_after_the_others():
-    array, problems = noise_image((40, 60), "uint16"), []
-    types = {"LoG": {"sigma": [1.0, 8.0, 2]}, "Gradient": {}}
-    box = (slice(0, 9), slice(0, 9))
-    found = list(filtered_boxes(array, (0.1, 0.1), box, types, problems=problems))
-    assert [item.name for item in found] == ["log-sigma-1-0-mm-3D", "log-sigma-2-mm-3D", "gradient"]
-    assert [str(problem) for problem in problems] == [
-        "Image type LoG: the image is too small for a LoG of 8 mm: leave it out of 'sigma'."
-    ]

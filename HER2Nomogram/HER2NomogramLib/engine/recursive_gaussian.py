@@ -19,8 +19,10 @@ from ..compiled import compiled
 
 # Lines that are filtered side by side: one line alone would wait for its own previous pixel at every step.
 _LANES = 32
+# Lines in double precision that are filtered in one call, within this memory: after each call Python's lock is taken.
+_CHUNK_BYTES = 2 << 20
 # A pass keeps one array for each width. More widths in a pass save conversions of the image, within this memory.
-_PASS_BYTES = 32 << 20
+_PASS_BYTES = 16 << 20
 # The two damped oscillations (amplitudes of cosine and sine, frequency, decay) that together look like a Gaussian, and
 # the amplitudes that look like its second derivative: Deriche's table.
 _GAUSSIAN = (1.3530, 1.8151, -0.3531, 0.0902)
@@ -72,9 +74,11 @@ def laplacian_boxes(
 
 
 def _weighted_sum(part_x: np.ndarray, part_y: np.ndarray, spacing_xy: tuple[float, float]) -> np.ndarray:
-    total = (part_x * (1.0 / np.float64(spacing_xy[0] * spacing_xy[0]))).astype(np.float32)
-    total = total + part_y * (1.0 / np.float64(spacing_xy[1] * spacing_xy[1]))
-    return total.astype(np.float32)
+    """In place of the first part, computed in double precision and rounded to ITK's single one after each step."""
+    double = {"dtype": np.float64, "casting": "same_kind"}
+    np.multiply(part_x, 1.0 / (spacing_xy[0] * spacing_xy[0]), out=part_x, **double)
+    weighted = np.multiply(part_y, 1.0 / (spacing_xy[1] * spacing_xy[1]), **double)
+    return np.add(part_x, weighted, out=part_x, **double)
 
 
 def _second_derivatives(
@@ -83,16 +87,16 @@ def _second_derivatives(
     """Second derivative along one axis, smoothed along the other, for each width."""
     across = 1 - axis
     pixels = spacing_xy[::-1]
-    coefficients = [second_derivative_coefficients(sigma, pixels[axis]) for sigma in sigmas]
-    derived = filter_lines(image, axis, coefficients, box[axis])
-    smoothed = []
-    while derived:  # one after the other given back, for they are as long as the image
-        sigma = sigmas[len(smoothed)]
-        smoothed += filter_lines(derived.pop(0), across, [smoothing_coefficients(sigma, pixels[across])], box[across])
-    return smoothed
+    derived = filter_lines(
+        image, axis, [second_derivative_coefficients(sigma, pixels[axis]) for sigma in sigmas], box[axis]
+    )
+    return [
+        filter_lines(part, across, [smoothing_coefficients(sigma, pixels[across])], box[across])[0]
+        for part, sigma in zip(derived, sigmas)
+    ]
 
 
-def filter_lines(array: np.ndarray, axis: int, coefficients: Sequence[np.ndarray], kept: slice) -> list[np.ndarray]:
+def filter_lines(array: np.ndarray, axis: int, coefficients: Sequence[np.ndarray], kept: slice) -> np.ndarray:
     """Run recursions over all lines along one axis and keep a part of each line.
 
     Parameters
@@ -107,26 +111,19 @@ def filter_lines(array: np.ndarray, axis: int, coefficients: Sequence[np.ndarray
 
     Returns
     -------
-    list of np.ndarray of float32
+    np.ndarray of float32, shape (sets of coefficients, rows, columns)
         For each set of coefficients the array with its lines cut to the part.
     """
-    lines = array if axis == 0 else array.T  # pixels of a line, by line
-    length, count = lines.shape
-    wanted = kept.stop - kept.start
-    shape = (wanted, count) if axis == 0 else (count, wanted)
-    outcomes = [np.empty(shape, dtype=np.float32) for _ in coefficients]
-    block = np.zeros((length, _LANES))
-    ahead, behind = np.empty((wanted, _LANES)), np.empty((wanted, _LANES))
-    for start in range(0, count, _LANES):
-        lanes = min(_LANES, count - start)
-        block[:, :lanes] = lines[:, start : start + lanes]
-        for outcome, numbers in zip(outcomes, coefficients):
-            forward, backward, results, before, beyond = numbers
-            _sweep(block, False, forward, results, before, kept.start, kept.stop, ahead)
-            _sweep(block, True, backward, results, beyond, kept.start, kept.stop, behind)
-            np.add(ahead, behind, out=ahead)
-            target = outcome if axis == 0 else outcome.T
-            target[:, start : start + lanes] = ahead[:, :lanes]
+    shape = list(array.shape)
+    shape[axis] = kept.stop - kept.start
+    outcomes = np.empty((len(coefficients), *shape), dtype=np.float32)
+    length, count = array.shape[axis], array.shape[1 - axis]
+    blocks = max(1, min(_CHUNK_BYTES // (8 * _LANES * length), math.ceil(count / _LANES)))
+    lines, results = np.zeros((blocks, length, _LANES)), np.empty((2, length, _LANES))
+    numbers = np.array(coefficients)
+    for start in range(0, count, blocks * _LANES):
+        _fill(array, axis, start, lines)
+        _filter(lines, numbers, axis, start, kept.start, kept.stop, results, outcomes)
     return outcomes
 
 
@@ -226,54 +223,94 @@ def _all_coefficients(forward: Sequence[float], results: Sequence[float]) -> np.
 
 
 @compiled
-def _start(lines, backward, weights, results, stand_in, ring):
-    """The first four results of a recursion: what would lie beyond the edge is made of the edge's pixel."""
-    end = lines.shape[0] - 1
-    edge = lines[end] if backward else lines[0]
-    for i in range(4):
-        nearest = i - 1 if backward else i
-        for k in range(_LANES):
-            value, recurred = 0.0, 0.0
-            for back in range(4):
-                place = max(nearest - back, 0)
-                value += weights[back] * (lines[end - place, k] if backward else lines[place, k])
-                earlier = ring[i - back - 1, k] * results[back] if back < i else edge[k] * stand_in[back]
-                recurred += earlier
-            ring[i, k] = value - recurred
+def _fill(array, axis, start, lines):
+    """Lines of an array from number start on, side by side: all that is compiled anew for each type of pixels."""
+    blocks, length, _ = lines.shape
+    if axis == 0:  # all blocks of a row together, for the next row is far off in memory
+        for i in range(length):
+            for block in range(blocks):
+                pixels = array[i, start + block * _LANES : start + (block + 1) * _LANES]
+                for k in range(len(pixels)):
+                    lines[block, i, k] = pixels[k]
+    else:
+        for block in range(blocks):
+            pixels = array[start + block * _LANES : start + (block + 1) * _LANES]
+            for i in range(length):
+                for k in range(len(pixels)):
+                    lines[block, i, k] = pixels[k, i]
 
 
 @compiled
-def _sweep(lines, backward, weights, results, stand_in, first, last, kept):
-    """One recursion over lines that lie side by side; its results from pixel first to before last are stored.
+def _filter(lines, coefficients, axis, start, first, last, results, outcomes):
+    """All recursions over lines from number start on; what they give from pixel first to before last is stored."""
+    for number in range(len(lines)):
+        block = lines[number]  # by its number, because numba knows only then that it is in one piece
+        if start < outcomes.shape[2 - axis]:
+            for index in range(len(coefficients)):
+                for backward in range(2):
+                    steps = len(block) - first if backward else last
+                    _sweep(block, backward, coefficients[index], steps, results[backward])
+                _store(results, axis, start, first, last, outcomes[index])
+        start += _LANES
+
+
+@compiled
+def _store(results, axis, start, first, last, outcome):
+    """Sum of both directions, where it belongs."""
+    if axis == 0:
+        for i in range(first, last):
+            pixels = outcome[i - first, start : start + _LANES]
+            for k in range(len(pixels)):
+                pixels[k] = results[0, i, k] + results[1, i, k]
+    else:
+        part = outcome[start : start + _LANES]
+        for i in range(first, last):
+            for k in range(len(part)):
+                part[k, i - first] = results[0, i, k] + results[1, i, k]
+
+
+@compiled
+def _start(lines, backward, coefficients, outcome):
+    """The first four results of a recursion: what would lie beyond the edge is made of the edge's pixel."""
+    weights, recurring, stand_in = coefficients[backward], coefficients[2], coefficients[3 + backward]
+    edge, onward = (len(lines) - 1, -1) if backward else (0, 1)
+    for i in range(4):
+        nearest = i - backward
+        for k in range(_LANES):
+            value, recurred = 0.0, 0.0
+            for back in range(4):
+                value += weights[back] * lines[edge + onward * max(nearest - back, 0), k]
+                if back < i:
+                    recurred += outcome[edge + onward * (i - back - 1), k] * recurring[back]
+                else:
+                    recurred += lines[edge, k] * stand_in[back]
+            outcome[edge + onward * i, k] = value - recurred
+
+
+@compiled
+def _sweep(lines, backward, coefficients, steps, outcome):
+    """One recursion over lines that lie side by side, a number of steps from one edge.
 
     The backward one starts at the far edge and does not take the pixel itself, which the forward one has taken.
     """
-    end = lines.shape[0] - 1
-    steps = end + 1 - first if backward else last
-    n0, n1, n2, n3 = weights
-    d1, d2, d3, d4 = results
-    onward = -1 if backward else 1
-    pixel_before = end + 1 if backward else 0
-    value = np.empty(_LANES)
-    ring = np.empty((4, _LANES))  # the last four results
-    _start(lines, backward, weights, results, stand_in, ring)
-    for i in range(min(steps, 4)):
-        pixel = end - i if backward else i
-        if first <= pixel < last:
+    _start(lines, backward, coefficients, outcome)
+    n0, n1, n2, n3 = coefficients[backward]
+    d1, d2, d3, d4 = coefficients[2]
+    pixels, found, end = lines.ravel(), outcome.ravel(), len(lines) - 1
+    # The loops over the lines become vector instructions only if all distances in memory are known and no index can be
+    # negative: so one slice has all results that a step reads and writes, and both directions have a loop.
+    for i in range(4, steps):
+        if backward:
+            x = pixels[(end - i + 1) * _LANES : (end - i + 5) * _LANES]
+            y = found[(end - i) * _LANES : (end - i + 5) * _LANES]
             for k in range(_LANES):
-                kept[pixel - first, k] = ring[i, k]
-    for i in range(4, steps):  # steps from the edge
-        nearest = pixel_before + onward * i
-        p1, p2, p3 = nearest - onward, nearest - 2 * onward, nearest - 3 * onward
-        r1, r2, r3, r4 = (i - 1) & 3, (i - 2) & 3, (i - 3) & 3, i & 3
-        # Short loops, because only what reads and writes different arrays becomes vector instructions.
-        for k in range(_LANES):
-            value[k] = lines[nearest, k] * n0 + lines[p1, k] * n1 + lines[p2, k] * n2 + lines[p3, k] * n3
-        for k in range(_LANES):
-            value[k] -= ring[r1, k] * d1 + ring[r2, k] * d2 + ring[r3, k] * d3 + ring[r4, k] * d4
-        for k in range(_LANES):
-            ring[r4, k] = value[k]
-        pixel = end - i if backward else i
-        if first <= pixel < last:
+                value = x[k] * n0 + x[k + _LANES] * n1 + x[k + 2 * _LANES] * n2 + x[k + 3 * _LANES] * n3
+                earlier = y[k + _LANES] * d1 + y[k + 2 * _LANES] * d2 + y[k + 3 * _LANES] * d3 + y[k + 4 * _LANES] * d4
+                y[k] = value - earlier
+        else:
+            x = pixels[(i - 3) * _LANES : (i + 1) * _LANES]
+            y = found[(i - 4) * _LANES : (i + 1) * _LANES]
             for k in range(_LANES):
-                kept[pixel - first, k] = value[k]
+                value = x[k + 3 * _LANES] * n0 + x[k + 2 * _LANES] * n1 + x[k + _LANES] * n2 + x[k] * n3
+                earlier = y[k + 3 * _LANES] * d1 + y[k + 2 * _LANES] * d2 + y[k + _LANES] * d3 + y[k] * d4
+                y[k + 4 * _LANES] = value - earlier
