@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -79,6 +80,32 @@ for way in (compiled, compiled_approximate, compiled_reordered):
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stderr
+
+
+def test_a_change_in_the_file_of_a_called_function_is_seen(tmp_path):
+    """Compiled code on disk belongs to the sources of all that it calls."""
+    library = tmp_path / "HER2NomogramLib"
+    shutil.copytree(Path(module.__file__).parent, library, ignore=shutil.ignore_patterns("__pycache__"))
+    code = f"""
+import sys
+sys.path.insert(0, {str(tmp_path)!r})
+import numpy as np
+from HER2NomogramLib.engine.texture_features import zone_values
+indices, spans = np.pad(np.ones((1, 2), dtype=np.int32), 1), np.array([[5, 2]])
+print(zone_values(indices, spans, np.array([1])).tolist())
+"""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "compiled")}
+    called = library / "engine" / "matrices.py"
+    line, changed = "found[column] = column + 1.0", "found[column] = column + 2.0"
+    text = called.read_text(encoding="utf-8")
+    assert line in text
+    outputs = []
+    for content in (text, text.replace(line, changed)):
+        called.write_text(content, encoding="utf-8")
+        run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
+        assert run.returncode == 0, run.stderr
+        outputs.append(run.stdout)
+    assert outputs[0] != outputs[1]
 
 
 @pytest.mark.slow

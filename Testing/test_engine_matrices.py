@@ -37,24 +37,27 @@ def test_pairs_counted_one_by_one(symmetrical, distance):
                         expected[one - 1, other - 1] += 1
                         if symmetrical:
                             expected[other - 1, one - 1] += 1
-            found = cooccurrences(levels.indices, distance, n, step, symmetrical)
+            found = cooccurrences(levels.indices, levels.spans, n, *step, symmetrical)
             assert {(i, j): count for i, j, count in zip(*(part.tolist() for part in found))} == expected
 
 
-def test_pairs_in_a_table_or_in_a_list(monkeypatch):
+def test_pairs_in_a_table_or_in_a_list():
     rng = np.random.default_rng(0)
     mask = random_mask(rng, (50, 50))
     levels = discretize(rng.random((50, 50))[mask], mask, 0.01)
     n = len(levels.gray_levels)
     for symmetrical in (True, False):
         for step in offsets(mask.shape, (1,), False):
-            tabled = cooccurrences(levels.indices, 1, n, step, symmetrical)
-            with monkeypatch.context() as patch:
-                patch.setattr(matrices, "_SMALL_TABLE", 0)
-                patch.setattr(matrices, "_PER_PIXEL", 0)
-                listed = cooccurrences(levels.indices, 1, n, step, symmetrical)
-            for one, other in zip(tabled, listed):
-                np.testing.assert_array_equal(one, other)
+            tables = []
+            for entries in (
+                cooccurrences(levels.indices, levels.spans, n, *step, symmetrical),
+                matrices._entries_of_pairs(*matrices._pairs(levels.indices, levels.spans, *step, symmetrical), n),
+            ):
+                rows, columns, counts = entries
+                assert len(set(zip(rows.tolist(), columns.tolist()))) == len(rows) and counts.min() > 0
+                tables.append(np.zeros((n, n), dtype=np.int32))
+                tables[-1][rows, columns] = counts
+            np.testing.assert_array_equal(*tables)
 
 
 def test_runs_counted_one_by_one():
@@ -70,7 +73,7 @@ def test_runs_counted_one_by_one():
                 while image[row + length * step[0], column + length * step[1]] == level:
                     length += 1
                 expected[level, length] += 1
-            matrix, lengths = run_lengths(image, 1, n, step)
+            matrix, lengths = run_lengths(image, levels.spans, n, *step)
             found = {
                 (position + 1, int(length)): int(matrix[position, at])
                 for position in range(n)
@@ -84,7 +87,7 @@ def test_runs_counted_one_by_one():
 def test_zones_as_scipy_labels_them(smooth):
     for seed in range(4):
         levels = levels_of(seed, (70, 90), smooth=smooth)
-        matrix, sizes = zone_sizes(levels.indices, len(levels.gray_levels))
+        matrix, sizes = zone_sizes(levels.indices, levels.spans, len(levels.gray_levels))
         for position in range(len(levels.gray_levels)):
             labels, _ = label(levels.indices == position + 1, np.ones((3, 3)))
             expected = np.sort(np.bincount(labels.ravel())[1:])
@@ -96,9 +99,9 @@ def test_dependences_and_differences_counted_one_by_one(alpha):
     for seed in range(6):
         levels = levels_of(seed)
         image, gray = levels.indices, levels.gray_levels
-        steps = offsets((23, 31), (1,), True)
+        steps = np.array(offsets((23, 31), (1,), True))
         assert len(steps) == 8
-        dependence, differences = neighborhoods(image, 1, gray, steps, alpha)
+        dependence, differences = neighborhoods(image, levels.spans, gray, steps, alpha)
         expected, apart = Counter(), np.zeros(len(gray))
         for (row, column), level in np.ndenumerate(image):
             if not level:

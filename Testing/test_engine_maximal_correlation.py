@@ -7,10 +7,10 @@ import pytest
 from engine_reference import assert_same_features, random_mask, reference_features
 from scipy.ndimage import gaussian_filter
 
-from HER2NomogramLib.engine import maximal_correlation
 from HER2NomogramLib.engine.discretization import discretize
-from HER2NomogramLib.engine.glcm_features import cooccurrence_features
+from HER2NomogramLib.engine.glcm_features import cooccurrence_features, cooccurrence_values
 from HER2NomogramLib.engine.matrices import cooccurrences
+from HER2NomogramLib.engine.maximal_correlation import second_eigenvalue
 from HER2NomogramLib.engine.one_region import EngineSettings, compute_features
 
 
@@ -32,12 +32,12 @@ def test_many_levels_by_all_eigenvalues():
         mask = random_mask(rng, image.shape)
         levels = discretize(image[mask], mask, bin_count=int(rng.integers(40, 250)))
         n = len(levels.gray_levels)
-        entries = cooccurrences(levels.indices, 1, n, (1, 1), seed % 2 == 0)
+        entries = cooccurrences(levels.indices, levels.spans, n, 1, 1, seed % 2 == 0)
         if n < 40 or not len(entries[0]):
             continue
         n_compared += 1
-        found = maximal_correlation.maximal_correlation(*entries, n, seed % 2 == 0)[0]
-        assert found == pytest.approx(by_definition(*entries, n), rel=1e-8)
+        found, certain = second_eigenvalue(*entries, n)
+        assert certain and found == pytest.approx(by_definition(*entries, n), rel=1e-8)
     assert n_compared >= 12
 
 
@@ -67,7 +67,9 @@ def test_two_groups_that_never_meet_have_a_correlation_of_one():
 
 
 def test_directions_without_a_pair():
-    nothing = tuple(np.zeros(0, dtype=np.int64) for _ in range(3))
-    found = cooccurrence_features([nothing] * 4, np.array([1]), True)
+    alone = discretize(np.array([3.0]), np.ones((1, 1), dtype=bool))
+    steps = np.array([(1, 1), (1, 0), (1, -1), (0, 1)])
+    values = cooccurrence_values(alone.indices, alone.spans, alone.gray_levels, steps, True)
+    found = cooccurrence_features(values, pytest.fail, alone.gray_levels, True)
     assert found.pop("MCC") == 1.0
     assert np.isnan(list(found.values())).all()

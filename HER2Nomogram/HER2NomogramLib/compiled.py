@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from numba import njit
@@ -54,8 +57,21 @@ def compiled_approximate(function: Callable) -> Callable:
 
 
 def _compile(function: Callable, options: dict[str, Any]) -> Callable:
+    options = {"nogil": True, **options}
     try:
-        return njit(cache=True, nogil=True, **options)(function)
-    except RuntimeError:
-        # No directory for the compiled code can be written to: every process compiles anew.
-        return njit(nogil=True, **options)(function)
+        made = njit(cache=True, **options)(function)
+        # numba compiles anew where the file of this function has changed, but not where that of one it calls has.
+        file = made._cache._cache_file
+        file._source_stamp = (file._source_stamp, _sources())
+        return made
+    except (RuntimeError, AttributeError):
+        # No directory for the compiled code can be written to, or numba keeps it another way: compiled in every process.
+        return njit(**options)(function)
+
+
+@functools.cache
+def _sources() -> str:
+    """A number for all sources of the compiled code."""
+    folder = Path(__file__).parent
+    files = (Path(__file__), *sorted(folder.joinpath("engine").glob("*.py")))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

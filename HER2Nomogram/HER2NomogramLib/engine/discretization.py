@@ -32,6 +32,8 @@ class DiscretizedRegion:
         above the smallest value, which pyradiomics' texture classes refuse).
     counts : np.ndarray of int64, shape (n_levels,)
         Pixels of each of them.
+    spans : np.ndarray of int64, shape (n_spans, 2)
+        Where pixels of the region lie side by side in a row: position of the first one in the flat indices, and number.
     margin : int
         Empty pixels on each side.
     """
@@ -39,6 +41,7 @@ class DiscretizedRegion:
     indices: np.ndarray
     gray_levels: np.ndarray
     counts: np.ndarray
+    spans: np.ndarray
     margin: int
 
     @property
@@ -126,19 +129,11 @@ def discretize(
     DiscretizedRegion
     """
     levels = gray_levels_of(values, bin_edges(values, bin_width, bin_count))
-    highest = int(levels.max())
-    if highest < _MAXIMUM_TABLE:
-        occurrences = _count(levels, highest)
-        present = np.flatnonzero(occurrences)
-        table = np.zeros(highest + 1, dtype=np.int32)
-        table[present] = np.arange(1, len(present) + 1, dtype=np.int32)
-        counts = occurrences[present]
-    else:
-        present, levels, counts = np.unique(levels, return_inverse=True, return_counts=True)
-        levels, table = levels.reshape(-1).astype(np.int32), np.arange(1, len(present) + 1, dtype=np.int32)
-    indices = np.zeros((inside.shape[0] + 2 * margin, inside.shape[1] + 2 * margin), dtype=np.int32)
-    _put(levels, table, inside, margin, indices)
-    return DiscretizedRegion(indices, present.astype(np.int64), counts.astype(np.int64), margin)
+    if levels.max() > _MAXIMUM_TABLE:
+        present, ranks = np.unique(levels, return_inverse=True)
+        indices, _, counts, spans = _put_in_place(ranks.reshape(-1).astype(np.int32), inside, margin)
+        return DiscretizedRegion(indices, present.astype(np.int64), counts, spans, margin)
+    return DiscretizedRegion(*_put_in_place(levels, inside, margin), margin)
 
 
 def bounding_box(mask: np.ndarray) -> tuple[slice, slice]:
@@ -177,18 +172,37 @@ def _levels_by_guess(values, edges):
 
 
 @compiled
-def _count(levels, highest):
-    counts = np.zeros(highest + 1, dtype=np.int64)
+def _put_in_place(levels, inside, margin):
+    """Indices, gray levels that occur, their counts, and spans."""
+    highest = 0
     for level in levels:
-        counts[level] += 1
-    return counts
-
-
-@compiled
-def _put(levels, table, inside, margin, indices):
-    position = 0
-    for y in range(inside.shape[0]):
-        for x in range(inside.shape[1]):
+        highest = max(highest, level)
+    occurrences, index_of = np.zeros(highest + 1, dtype=np.int64), np.zeros(highest + 1, dtype=np.int32)
+    for level in levels:
+        occurrences[level] += 1
+    n_levels = 0
+    for level in range(highest + 1):
+        if occurrences[level] > 0:
+            n_levels += 1
+            index_of[level] = n_levels
+    gray_levels, counts = np.empty(n_levels, dtype=np.int64), np.empty(n_levels, dtype=np.int64)
+    for level in range(highest + 1):
+        if occurrences[level] > 0:
+            gray_levels[index_of[level] - 1], counts[index_of[level] - 1] = level, occurrences[level]
+    rows, columns = inside.shape
+    indices = np.zeros((rows + 2 * margin, columns + 2 * margin), dtype=np.int32)
+    # A span and the pixel that ends it take two columns.
+    spans = np.empty((rows * (columns // 2 + 1), 2), dtype=np.int64)
+    n_spans, position = 0, 0
+    for y in range(rows):
+        before = False
+        for x in range(columns):
             if inside[y, x]:
-                indices[y + margin, x + margin] = table[levels[position]]
+                if not before:
+                    spans[n_spans, 0], spans[n_spans, 1] = (y + margin) * indices.shape[1] + x + margin, 0
+                    n_spans += 1
+                spans[n_spans - 1, 1] += 1
+                indices[y + margin, x + margin] = index_of[levels[position]]
                 position += 1
+            before = inside[y, x]
+    return indices, gray_levels, counts, spans[:n_spans]

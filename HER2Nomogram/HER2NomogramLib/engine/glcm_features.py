@@ -8,13 +8,13 @@ of two independent gray levels, is left to :mod:`rounding`, which computes it in
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable
 
 import numpy as np
 
 from ..compiled import compiled
-from .matrices import Entries
-from .maximal_correlation import maximal_correlation
+from .matrices import Entries, cooccurrences
+from .maximal_correlation import by_all_eigenvalues, second_eigenvalue
 from .rounding import MAXIMUM_LEVELS, in_reference_order
 
 _EPSILON = np.spacing(1.0)
@@ -28,17 +28,51 @@ _NAMES = (
     "Imc1", "Imc2", "Idm", "Idmn", "Id", "Idn", "InverseVariance", "MaximumProbability", "SumAverage", "SumEntropy",
     "SumSquares",
 )  # fmt: skip
+# Behind the features: what says how far they are from rounding, and the eigenvalue for MCC.
+_INFORMATION, _DEVIATIONS, _SECOND, _CERTAIN = range(23, 27)
+_N_VALUES = 27
 _LOG = logging.getLogger(__name__)
 
 
-def cooccurrence_features(entries: Iterable[Entries], gray_levels: np.ndarray, symmetrical: bool) -> dict[str, float]:
+@compiled
+def cooccurrence_values(indices, spans, gray_levels, steps, symmetrical):
+    """What the co-occurrence matrix of each direction gives.
+
+    Parameters
+    ----------
+    indices : np.ndarray of int32, shape (rows, columns)
+    spans : np.ndarray of int64, shape (n_spans, 2)
+    gray_levels : np.ndarray of int64, shape (n_levels,)
+    steps : np.ndarray of int64, shape (n_directions, 2)
+    symmetrical : bool
+
+    Returns
+    -------
+    np.ndarray of float, shape (n_directions, 27)
+        For :func:`cooccurrence_features`, NaN in directions without pairs.
+    """
+    n_levels = gray_levels.size
+    found = np.full((len(steps), _N_VALUES), np.nan)
+    for k in range(len(steps)):
+        rows, columns, counts = cooccurrences(indices, spans, n_levels, steps[k, 0], steps[k, 1], symmetrical)
+        if counts.size > 0:
+            _fill_in(rows, columns, counts, gray_levels, found[k])
+            second, certain = second_eigenvalue(rows, columns, counts, n_levels) if n_levels > 1 else (1.0, True)
+            found[k, _SECOND], found[k, _CERTAIN] = second, 1.0 if certain else 0.0
+    return found
+
+
+def cooccurrence_features(
+    values: np.ndarray, entries_of: Callable[[int], Entries], gray_levels: np.ndarray, symmetrical: bool
+) -> dict[str, float]:
     """Features of co-occurrence matrices, averaged over the directions.
 
     Parameters
     ----------
-    entries : iterable of (np.ndarray, np.ndarray, np.ndarray)
-        As of :func:`matrices.cooccurrences`, by direction; directions without pairs are left out. Of an iterator only
-        one direction at a time is held in memory, unless there are few gray levels.
+    values : np.ndarray, shape (n_directions, 27)
+        As of :func:`cooccurrence_values`; directions without pairs are left out.
+    entries_of : callable
+        Gives the matrix of a direction once more, where it has to be looked at more closely.
     gray_levels : np.ndarray of int64, shape (n_levels,)
         All that occur in the region, ascending.
     symmetrical : bool
@@ -50,27 +84,22 @@ def cooccurrence_features(entries: Iterable[Entries], gray_levels: np.ndarray, s
         NaN where no direction has pairs, and for the maximal correlation coefficient also where it has not been found
         in reasonable time, which is said in the log.
     """
-    n_levels, n_directions = len(gray_levels), 0
-    found, squared, kept = [], [], []
-    for direction in entries:
-        n_directions += 1
-        if len(direction[2]) == 0:
-            continue
-        found.append(_statistics(*direction, gray_levels))
-        squared.append(maximal_correlation(*direction, n_levels, symmetrical) if n_levels > 1 else (1.0, True))
-        if n_levels <= MAXIMUM_LEVELS:
-            kept.append(direction)
-    if not found:
-        return _without_pairs(gray_levels, n_directions)
-    found = np.array(found)
-    values = dict(zip(_NAMES, found[:, :-2].mean(axis=0).tolist()))
-    roots, certain = np.sqrt(np.maximum([value for value, _ in squared], 0.0)), all(sure for _, sure in squared)
-    values["MCC"] = float(np.mean(roots))
-    if kept and not (certain and (found[:, -2:] > _UNCERTAIN).all()):
-        values.update(in_reference_order(kept, n_directions, gray_levels, symmetrical, not certain))
+    n_levels, used = len(gray_levels), np.flatnonzero(~np.isnan(values[:, 0]))
+    if not len(used):
+        return _without_pairs(gray_levels, len(values))
+    found = values[used]
+    for direction, row in zip(used, found):
+        if not row[_CERTAIN]:
+            row[_SECOND], row[_CERTAIN] = by_all_eigenvalues(*entries_of(direction), n_levels)
+    means = dict(zip(_NAMES, found[:, : len(_NAMES)].mean(axis=0).tolist()))
+    roots, certain = np.sqrt(np.maximum(found[:, _SECOND], 0.0)), bool(found[:, _CERTAIN].all())
+    means["MCC"] = float(np.mean(roots))
+    if n_levels <= MAXIMUM_LEVELS and not (certain and (found[:, [_DEVIATIONS, _INFORMATION]] > _UNCERTAIN).all()):
+        kept = [entries_of(direction) for direction in used]
+        means.update(in_reference_order(kept, len(values), gray_levels, symmetrical, not certain))
     if np.isnan(roots).any():
         _LOG.warning("The maximal correlation coefficient of %d gray levels is left out.", n_levels)
-    return values
+    return means
 
 
 def _without_pairs(gray_levels: np.ndarray, n_directions: int) -> dict[str, float]:
@@ -85,12 +114,13 @@ def _without_pairs(gray_levels: np.ndarray, n_directions: int) -> dict[str, floa
 
 
 @compiled
-def _statistics(rows, columns, counts, gray_levels):
-    """The features at the positions of their names, then what says how far they are from rounding."""
+def _fill_in(rows, columns, counts, gray_levels, found):
+    """The features at the positions of their names, and how far they are from rounding."""
     n_levels, highest, total = gray_levels.size, gray_levels[-1], _sum(counts)
     of_row, of_column = np.zeros(n_levels, dtype=np.int64), np.zeros(n_levels, dtype=np.int64)
     sums, differences = np.zeros(2 * highest + 1, dtype=np.int64), np.zeros(highest, dtype=np.int64)
-    found = np.zeros(len(_NAMES) + 2)
+    for k in range(_N_VALUES):
+        found[k] = 0.0
     energy, largest, products = 0.0, 0, 0.0
     for k in range(counts.size):
         i, j, count = rows[k], columns[k], counts[k]
@@ -110,7 +140,6 @@ def _statistics(rows, columns, counts, gray_levels):
     _of_differences(differences, total, highest, found)
     _of_deviations(rows, columns, counts, gray_levels, of_row, of_column, found)
     _of_information(rows, columns, counts, of_row, of_column, found)
-    return found
 
 
 @compiled
@@ -172,7 +201,7 @@ def _of_deviations(rows, columns, counts, gray_levels, of_row, of_column, found)
     deviations = np.sqrt(of_rows) * np.sqrt(of_columns)
     found[22] = of_rows
     found[6] = joint / (deviations + _EPSILON) if deviations != 0.0 else 1.0
-    found[-1] = deviations
+    found[_DEVIATIONS] = deviations
 
 
 @compiled
@@ -204,7 +233,7 @@ def _of_information(rows, columns, counts, of_row, of_column, found):
     information = independent - entropy
     # Where this is rounding, pyradiomics' own is taken; with too many gray levels for that it is 0 at most by 1e-8.
     found[13] = np.sqrt(1.0 - np.exp(-2.0 * information)) if information > 0.0 else 0.0
-    found[-2] = information
+    found[_INFORMATION] = information
 
 
 @compiled

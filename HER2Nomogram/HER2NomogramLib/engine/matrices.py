@@ -2,8 +2,9 @@
 
 All of them take the indices of :class:`discretization.DiscretizedRegion`: an int32 image that is 0 outside the region
 and ``k + 1`` at the ``k``-th gray level that occurs. Its margin is at least as wide as the largest offset, so no kernel
-checks for the border of the image. Gray levels that do not occur take no memory, and nothing here is larger than the
-matrix of one direction.
+checks for the border of the image; and they run over its spans, the pixels of the region that lie side by side in a
+row, because a ring leaves most of its box empty. Gray levels that do not occur take no memory, and nothing here is
+larger than the matrix of one direction. All but :func:`offsets` can be called from compiled code as well as from Python.
 """
 
 from __future__ import annotations
@@ -66,45 +67,44 @@ def offsets(shape: tuple[int, int], distances: Iterable[int], both_ways: bool) -
     return list(islice(cycle(every), n_steps))
 
 
-def cooccurrences(indices: np.ndarray, margin: int, n_levels: int, step: tuple[int, int], symmetrical: bool) -> Entries:
+@compiled
+def cooccurrences(indices, spans, n_levels, dy, dx, symmetrical):
     """Counts of pairs of gray levels in one direction, without the zeros.
 
     Parameters
     ----------
     indices : np.ndarray of int32, shape (rows, columns)
-    margin : int
+    spans : np.ndarray of int64, shape (n_spans, 2)
     n_levels : int
-    step : tuple of int
+    dy, dx : int
         Rows and columns to the neighbor.
     symmetrical : bool
         Count every pair in both orders.
 
     Returns
     -------
-    rows, columns : np.ndarray of int64, shape (n_entries,)
-        Positions of the two gray levels, sorted.
-    counts : np.ndarray of int64, shape (n_entries,)
+    rows, columns : np.ndarray of int32, shape (n_entries,)
+        Positions of the two gray levels, by row.
+    counts : np.ndarray of int32, shape (n_entries,)
     """
     if n_levels * n_levels <= max(_SMALL_TABLE, _PER_PIXEL * indices.size):
         table = np.zeros((n_levels + 1, n_levels + 1), dtype=np.int32)
-        _count_pairs(indices, margin, step[0], step[1], table)
+        _count_pairs(indices, spans, dy, dx, table)
         return _entries_of_table(table, symmetrical)
-    keys = _pair_keys(indices, margin, step[0], step[1], n_levels, symmetrical)
-    keys.sort()
-    return _entries_of_keys(keys, n_levels)
+    ones, others = _pairs(indices, spans, dy, dx, symmetrical)
+    return _entries_of_pairs(ones, others, n_levels)
 
 
-def run_lengths(
-    indices: np.ndarray, margin: int, n_levels: int, step: tuple[int, int]
-) -> tuple[np.ndarray, np.ndarray]:
+@compiled
+def run_lengths(indices, spans, n_levels, dy, dx):
     """Gray level run length matrix of one direction.
 
     Parameters
     ----------
     indices : np.ndarray of int32, shape (rows, columns)
-    margin : int
+    spans : np.ndarray of int64, shape (n_spans, 2)
     n_levels : int
-    step : tuple of int
+    dy, dx : int
         Rows and columns to the next pixel, one at most, forward in the image's memory.
 
     Returns
@@ -113,18 +113,20 @@ def run_lengths(
         No runs at all where no line in this direction holds two pixels of the region, as in pyradiomics.
     lengths : np.ndarray of float, shape (n_lengths,)
     """
-    table, levels, lengths = _runs(indices, margin, step[0], step[1], n_levels)
-    if len(lengths) == 0 and not table[1:, 2:].any() and not _shares_a_line(indices, step[0], step[1]):
+    table, levels, lengths = _runs(indices, spans, dy, dx, n_levels)
+    if lengths.size == 0 and not _any_pair(table) and not _shares_a_line(indices, dy, dx):
         return np.zeros((n_levels, 0), dtype=np.int64), np.zeros(0)
     return _joined(table, levels, lengths)
 
 
-def zone_sizes(indices: np.ndarray, n_levels: int) -> tuple[np.ndarray, np.ndarray]:
+@compiled
+def zone_sizes(indices, spans, n_levels):
     """Gray level size zone matrix of 8-connected zones.
 
     Parameters
     ----------
     indices : np.ndarray of int32, shape (rows, columns)
+    spans : np.ndarray of int64, shape (n_spans, 2)
     n_levels : int
 
     Returns
@@ -132,61 +134,94 @@ def zone_sizes(indices: np.ndarray, n_levels: int) -> tuple[np.ndarray, np.ndarr
     matrix : np.ndarray of int64, shape (n_levels, n_sizes)
     sizes : np.ndarray of float, shape (n_sizes,)
     """
-    return _joined(*_zones(indices, n_levels))
+    table, levels, sizes = _zones(indices, spans, n_levels)
+    return _joined(table, levels, sizes)
 
 
-def _joined(table: np.ndarray, levels: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The table of small sizes, without row 0 and column 0, and what is in the list."""
-    matrix, small = np.ascontiguousarray(table[1:, 1:]), np.arange(1.0, _LONGEST + 1)
-    if len(sizes) == 0:
-        return matrix, small
-    different, columns = np.unique(sizes, return_inverse=True)
-    added = np.zeros((len(matrix), len(different)), dtype=np.int64)
-    np.add.at(added, (levels - 1, columns.reshape(-1)), 1)
-    return np.hstack((matrix, added)), np.concatenate((small, different.astype(float)))
-
-
-def neighborhoods(
-    indices: np.ndarray, margin: int, gray_levels: np.ndarray, steps: list[tuple[int, int]], alpha: int
-) -> tuple[np.ndarray, np.ndarray]:
+@compiled
+def neighborhoods(indices, spans, gray_levels, steps, alpha):
     """Gray level dependence matrix and neighboring gray tone differences in one pass.
 
     Parameters
     ----------
     indices : np.ndarray of int32, shape (rows, columns)
-    margin : int
+    spans : np.ndarray of int64, shape (n_spans, 2)
     gray_levels : np.ndarray of int64, shape (n_levels,)
-    steps : list of tuple of int
-        To all neighbors.
+    steps : np.ndarray of int64, shape (n_neighbors, 2)
+        Rows and columns to all neighbors.
     alpha : int
         Largest difference of gray levels at which a neighbor counts as dependent.
 
     Returns
     -------
-    dependence : np.ndarray of int64, shape (n_levels, len(steps) + 1)
+    dependence : np.ndarray of int64, shape (n_levels, n_neighbors + 1)
         By the number of dependent neighbors.
     differences : np.ndarray of float, shape (n_levels,)
         Sums of absolute differences from the neighbors' mean.
     """
-    moves = np.array([dy * indices.shape[1] + dx for dy, dx in steps], dtype=np.int64)
-    dependence = np.zeros((len(gray_levels) + 1, len(steps) + 1), dtype=np.int64)
-    differences = np.zeros(len(gray_levels) + 1)
-    levels = indices
-    if gray_levels[-1] > len(gray_levels):
-        levels = np.concatenate(([0], gray_levels)).astype(np.int32)[indices]
-    _neighborhoods(indices, levels, margin, moves, alpha, dependence, differences)
-    return np.ascontiguousarray(dependence[1:]), differences[1:]
+    moves = np.empty(len(steps), dtype=np.int64)
+    for k in range(moves.size):
+        moves[k] = steps[k, 0] * indices.shape[1] + steps[k, 1]
+    n_levels = gray_levels.size
+    dependence = np.zeros((n_levels + 1, moves.size + 1), dtype=np.int64)
+    differences = np.zeros(n_levels + 1)
+    _add_neighborhoods(indices, _levels_at(indices, gray_levels), spans, moves, alpha, dependence, differences)
+    return dependence[1:], differences[1:]
 
 
 @compiled
-def _count_pairs(indices, margin, dy, dx, table):
-    columns = indices.shape[1]
-    pixels, width, move = indices.ravel(), columns - 2 * margin, dy * columns + dx
-    for y in range(margin, indices.shape[0] - margin):
-        start = y * columns + margin
-        here, there = pixels[start : start + width], pixels[start + move : start + move + width]
-        # Pairs with a pixel outside go into row 0 or column 0, which is faster than to ask.
-        for x in range(width):
+def _levels_at(indices, gray_levels):
+    """The gray level of every pixel: the index itself where no level is left out."""
+    if gray_levels[-1] == gray_levels.size:
+        return indices
+    levels = np.empty(indices.shape, dtype=np.int32)
+    for y in range(indices.shape[0]):
+        for x in range(indices.shape[1]):
+            levels[y, x] = gray_levels[indices[y, x] - 1] if indices[y, x] > 0 else 0
+    return levels
+
+
+@compiled
+def _any_pair(table):
+    """Whether any run is longer than one pixel."""
+    for level in range(1, table.shape[0]):
+        for length in range(2, table.shape[1]):
+            if table[level, length] > 0:
+                return True
+    return False
+
+
+@compiled
+def _joined(table, levels, sizes):
+    """The table of small sizes, without row 0 and column 0, and a column for each size that is in the list."""
+    n_levels, n_columns, largest = table.shape[0] - 1, _LONGEST, _LONGEST
+    for size in sizes:
+        largest = max(largest, size)
+    column_of = np.full(largest + 1, -1)
+    for size in sizes:
+        if column_of[size] < 0:
+            column_of[size] = n_columns
+            n_columns += 1
+    matrix, found = np.zeros((n_levels, n_columns), dtype=np.int64), np.empty(n_columns)
+    for column in range(_LONGEST):
+        found[column] = column + 1.0
+        for level in range(n_levels):
+            matrix[level, column] = table[level + 1, column + 1]
+    for k in range(sizes.size):
+        column = column_of[sizes[k]]
+        found[column] = sizes[k]
+        matrix[levels[k] - 1, column] += 1
+    return matrix, found
+
+
+@compiled
+def _count_pairs(indices, spans, dy, dx, table):
+    pixels, move = indices.ravel(), dy * indices.shape[1] + dx
+    for k in range(len(spans)):
+        start, length = spans[k, 0], spans[k, 1]
+        here, there = pixels[start : start + length], pixels[start + move : start + move + length]
+        # Pairs with a pixel outside go into column 0, which is faster than to ask.
+        for x in range(length):
             table[here[x], there[x]] += 1
 
 
@@ -203,8 +238,7 @@ def _entries_of_table(table, symmetrical):
     for i in range(1, n):
         for j in range(1, n):
             size += table[i, j] > 0
-    rows, columns = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
-    counts = np.empty(size, dtype=np.int64)
+    rows, columns, counts = _empty_entries(size)
     size = 0
     for i in range(1, n):
         for j in range(1, n):
@@ -215,67 +249,86 @@ def _entries_of_table(table, symmetrical):
 
 
 @compiled
-def _pair_keys(indices, margin, dy, dx, n_levels, symmetrical):
-    # One number per pair, so that sorting brings equal pairs together.
-    keys = np.empty((2 if symmetrical else 1) * indices.size, dtype=np.int64)
-    size = 0
-    for y in range(margin, indices.shape[0] - margin):
-        for x in range(margin, indices.shape[1] - margin):
-            here, there = np.int64(indices[y, x]) - 1, np.int64(indices[y + dy, x + dx]) - 1
-            if here >= 0 and there >= 0:
-                keys[size] = here * n_levels + there
+def _empty_entries(size):
+    return np.empty(size, dtype=np.int32), np.empty(size, dtype=np.int32), np.empty(size, dtype=np.int32)
+
+
+@compiled
+def _pairs(indices, spans, dy, dx, symmetrical):
+    """All pairs as two lists."""
+    most = 2 * indices.size if symmetrical else indices.size
+    ones, others = np.empty(most, dtype=np.int32), np.empty(most, dtype=np.int32)
+    pixels, move, size = indices.ravel(), dy * indices.shape[1] + dx, 0
+    for k in range(len(spans)):
+        start, length = spans[k, 0], spans[k, 1]
+        for position in range(start, start + length):
+            here, there = pixels[position] - 1, pixels[position + move] - 1
+            if there >= 0:
+                ones[size], others[size] = here, there
                 size += 1
                 if symmetrical:
-                    keys[size] = there * n_levels + here
+                    ones[size], others[size] = there, here
                     size += 1
-    return keys[:size].copy()
+    return ones[:size], others[:size]
 
 
 @compiled
-def _entries_of_keys(keys, n_levels):
-    size = 0
-    for position in range(keys.size):
-        size += position == 0 or keys[position] != keys[position - 1]
-    rows, columns = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
-    counts = np.zeros(size, dtype=np.int64)
-    size = 0
-    for position in range(keys.size):
-        if position == 0 or keys[position] != keys[position - 1]:
-            rows[size], columns[size] = keys[position] // n_levels, keys[position] % n_levels
-            size += 1
-        counts[size - 1] += 1
-    return rows, columns, counts
+def _entries_of_pairs(ones, others, n_levels):
+    # Pairs of the first gray level, then those of the second, and so on.
+    ends, ordered = np.zeros(n_levels + 1, dtype=np.int64), np.empty(ones.size, dtype=np.int32)
+    for one in ones:
+        ends[one + 1] += 1
+    for level in range(n_levels):
+        ends[level + 1] += ends[level]
+    for k in range(ones.size):
+        ordered[ends[ones[k]]] = others[k]
+        ends[ones[k]] += 1
+    rows, columns, counts = _empty_entries(ones.size)
+    # Which entry a column has; one of an earlier row lies before this row's first.
+    entry_of, size, position = np.full(n_levels, -1), 0, 0
+    for level in range(n_levels):
+        first = size
+        for k in range(position, ends[level]):
+            other = ordered[k]
+            if entry_of[other] < first:
+                entry_of[other] = size
+                rows[size], columns[size], counts[size] = level, other, 0
+                size += 1
+            counts[entry_of[other]] += 1
+        position = ends[level]
+    return rows[:size], columns[:size], counts[:size]
 
 
 @compiled
-def _runs(indices, margin, dy, dx, n_levels):
+def _runs(indices, spans, dy, dx, n_levels):
     columns = indices.shape[1]
-    pixels, width, move = indices.ravel(), columns - 2 * margin, dy * columns + dx
-    # The lengths so far in this row and the one above, with a pixel to each side.
-    both_rows = np.zeros((2, width + 2), dtype=np.int32)
+    pixels, move = indices.ravel(), dy * columns + dx
+    # The lengths so far in this row and the one above. What is not of the region is never read.
+    both_rows = np.zeros((2, columns), dtype=np.int32)
     table = np.zeros((n_levels + 1, _LONGEST + 1), dtype=np.int64)
     levels = np.empty(pixels.size // _LONGEST + 1, dtype=np.int32)
     lengths = np.empty(pixels.size // _LONGEST + 1, dtype=np.int32)
     n_long = 0
-    for y in range(margin, indices.shape[0] - margin):
-        start = y * columns + margin
+    for k in range(len(spans)):
+        start, width = spans[k, 0], spans[k, 1]
         here, before = pixels[start : start + width], pixels[start - move : start - move + width]
         after = pixels[start + move : start + move + width]
-        length = both_rows[y % 2, 1 : width + 1]
-        length_before = both_rows[(y - dy) % 2, 1 - dx : 1 - dx + width]
+        y, first = start // columns, start % columns
+        length = both_rows[y % 2, first : first + width]
         if dy == 0:
             run = np.int32(0)
             for x in range(width):
                 run = run + np.int32(1) if here[x] == before[x] else np.int32(1)
                 length[x] = run
         else:
+            length_before = both_rows[(y - dy) % 2, first - dx : first - dx + width]
             for x in range(width):
                 length[x] = length_before[x] + 1 if here[x] == before[x] else 1
         for x in range(width):
             # Of most pixels it is not foreseeable whether a run ends there, so adding 0 is faster than to ask.
             if length[x] <= _LONGEST:
                 table[here[x], length[x]] += here[x] != after[x]
-            elif here[x] > 0 and here[x] != after[x]:
+            elif here[x] != after[x]:
                 levels[n_long], lengths[n_long] = here[x], length[x]
                 n_long += 1
     return table, levels[:n_long], lengths[:n_long]
@@ -297,23 +350,25 @@ def _shares_a_line(indices, dy, dx):
 
 
 @compiled
-def _zones(indices, n_levels):
+def _zones(indices, spans, n_levels):
     columns = indices.shape[1]
     pixels = indices.ravel()
-    # The labels of the row above and of this one.
+    # The labels of the row above and of this one. What is not of the region is never read.
     both_rows = np.zeros((2, columns), dtype=np.int32)
     # Of every label: another label of the same zone or itself, its pixels, its gray level.
     parent, size = np.empty(pixels.size, dtype=np.int32), np.zeros(pixels.size, dtype=np.int32)
     level_of = np.empty(pixels.size, dtype=np.int32)
     n_labels = 0
-    # The margin makes the first and the last row and column empty.
-    for y in range(1, indices.shape[0] - 1):
-        row, row_above = pixels[y * columns : (y + 1) * columns], pixels[(y - 1) * columns : y * columns]
+    for k in range(len(spans)):
+        start, width = spans[k, 0], spans[k, 1]
+        y, first = start // columns, start % columns
+        row, row_above = (
+            pixels[start - first : start - first + columns],
+            pixels[start - first - columns : start - first],
+        )
         labels, above = both_rows[y % 2], both_rows[(y - 1) % 2]
-        for x in range(1, columns - 1):
+        for x in range(first, first + width):
             level = row[x]
-            if level == 0:
-                continue
             if row_above[x] == level:
                 # All other neighbors seen so far touch the one above.
                 label = above[x]
@@ -369,20 +424,18 @@ def _zone_table(parent, size, level_of, n_levels):
 
 
 @compiled
-def _neighborhoods(indices, levels, margin, moves, alpha, dependence, differences):
-    columns = indices.shape[1]
-    width = columns - 2 * margin
-    pixels, image = indices.ravel(), levels.ravel()
-    count, total = np.empty(width, dtype=np.int32), np.empty(width, dtype=np.int32)
-    dependent = np.empty(width, dtype=np.int32)
-    away = np.empty(width)
-    for y in range(margin, indices.shape[0] - margin):
-        start = y * columns + margin
-        here = image[start : start + width]
-        # Whole rows at a time: these loops run in the vector units.
+def _add_neighborhoods(indices, levels, spans, moves, alpha, dependence, differences):
+    pixels, image, longest = indices.ravel(), levels.ravel(), indices.shape[1]
+    count, total = np.empty(longest, dtype=np.int32), np.empty(longest, dtype=np.int32)
+    dependent, away = np.empty(longest, dtype=np.int32), np.empty(longest)
+    for k in range(len(spans)):
+        start, width = spans[k, 0], spans[k, 1]
+        here, position = image[start : start + width], pixels[start : start + width]
+        # All pixels of a span at a time: these loops run in the vector units.
         for x in range(width):
             count[x], total[x], dependent[x] = 0, 0, 0
-        for move in moves:
+        for neighbor in range(moves.size):
+            move = moves[neighbor]
             there = image[start + move : start + move + width]
             for x in range(width):
                 inside = np.int32(there[x] > 0)
@@ -391,9 +444,7 @@ def _neighborhoods(indices, levels, margin, moves, alpha, dependence, difference
                 dependent[x] += inside & np.int32(abs(here[x] - there[x]) <= alpha)
         for x in range(width):
             away[x] = abs(here[x] - total[x] / max(count[x], 1))
-        position = pixels[start : start + width]
         for x in range(width):
-            if position[x] > 0:
-                dependence[position[x], dependent[x]] += 1
-                if count[x] > 0:
-                    differences[position[x]] += away[x]
+            dependence[position[x], dependent[x]] += 1
+            if count[x] > 0:
+                differences[position[x]] += away[x]

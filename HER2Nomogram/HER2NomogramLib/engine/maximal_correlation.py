@@ -2,9 +2,8 @@
 
 With row sums x and column sums y of the matrix p, pyradiomics takes the eigenvalues of the matrix with the elements
 sum over k of p(i,k) p(j,k) / (x(i) y(k) + epsilon). Without epsilon this is similar to A A', where A(i,k) =
-p(i,k) / sqrt(x(i) y(k)), whose largest eigenvalue is 1. Few gray levels: all eigenvalues, of A itself where it is
-symmetrical. More: Lanczos steps on A A', which touch only elements that are not zero, from a start without the first
-eigenvector, which is known.
+p(i,k) / sqrt(x(i) y(k)), whose largest eigenvalue is 1. Lanczos steps on A A' find the next ones, from a start without
+the first eigenvector, which is known.
 
 Epsilon matters for gray levels that hardly occur: x(i) y(k) falls to 1e-11, and what those levels add to the sum
 changes by 1e-5. It is added back between the eigenvectors that are known, with a bound on what this leaves out.
@@ -18,168 +17,139 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.linalg import eigh_tridiagonal
 
 from ..compiled import compiled_reordered
 
-# Up to this many gray levels all eigenvalues are computed at once; beyond the other number that would take too long.
-_FEW_LEVELS = 32
+# Up to this many gray levels all eigenvalues can be computed at once, where the steps do not find the second one.
 _MAXIMUM_DENSE = 800
+# Up to this many elements the matrix is stored with its zeros (2 MB): one in three or four is not zero.
+_MAXIMUM_TABLE = 1 << 18
 _EPSILON = float(np.spacing(1.0))
 # Relative errors of the eigenvalue that are good enough, of the iteration and of epsilon (half of it remains in the
 # root), and the value below which rounding decides whether it is above zero.
 _TOLERANCE = 1e-10
 _RELATIVE = 1e-8
 _UNCERTAIN = 1e-6
-_FIRST_STEPS = 24
+# Elements that change by less for epsilon are left as they are, though all of them did.
+_UNCHANGED = 1e-12
+_FIRST_STEPS = 16
 _MAXIMUM_STEPS = 600
 # Elements of all Lanczos vectors together: 64 MB.
 _MAXIMUM_BASIS = 8_000_000
 _N_LEADING = 6
 
 
-def maximal_correlation(
-    rows: np.ndarray, columns: np.ndarray, counts: np.ndarray, n_levels: int, symmetrical: bool
-) -> tuple[float, bool]:
+def by_all_eigenvalues(rows: np.ndarray, columns: np.ndarray, counts: np.ndarray, n_levels: int) -> tuple[float, bool]:
+    """The second-largest eigenvalue by pyradiomics' formula; NaN where there are too many gray levels for that.
+
+    Parameters and results as of :func:`second_eigenvalue`.
+    """
+    p = np.zeros((n_levels, n_levels))
+    p[rows, columns] = counts / counts.sum()
+    p = p[p.any(axis=1)][:, p.any(axis=0)]
+    if len(p) > _MAXIMUM_DENSE:
+        return math.nan, False
+    values = np.linalg.eigvals((p / (np.outer(p.sum(axis=1), p.sum(axis=0)) + _EPSILON)) @ p.T)
+    second = float(np.sort(values)[-2].real)
+    return second, second > _UNCERTAIN
+
+
+@compiled_reordered
+def second_eigenvalue(rows, columns, counts, n_levels):
     """The second-largest eigenvalue, whose root is the coefficient.
 
     Parameters
     ----------
-    rows, columns, counts : np.ndarray of int64, shape (n_entries,)
+    rows, columns, counts : np.ndarray of int32, shape (n_entries,)
         As of :func:`matrices.cooccurrences`, with one pair at least.
     n_levels : int
         At least 2.
-    symmetrical : bool
-        Whether the matrix is.
 
     Returns
     -------
     value : float
-        NaN where it has not been found in reasonable time.
     certain : bool
-        Whether it is not so near zero that its sign is rounding.
+        False where the value is so near zero that its sign is rounding, and where it has not been found (then it is
+        NaN): :func:`by_all_eigenvalues` may.
     """
-    row_at, row_sums = _without_empty(rows, counts, n_levels)
-    column_at, column_sums = (row_at, row_sums) if symmetrical else _without_empty(columns, counts, n_levels)
-    if len(row_sums) == 1:
+    shares, total = np.empty(counts.size), 0.0
+    for k in range(counts.size):
+        total += counts[k]
+    for k in range(counts.size):
+        shares[k] = counts[k] / total
+    rows, row_sums = _without_empty(rows, shares, n_levels)
+    columns, column_sums = _without_empty(columns, shares, n_levels)
+    if row_sums.size == 1:
         return 0.0, True  # all other rows of pyradiomics' matrix are zero
-    rows, columns = row_at[rows], column_at[columns]
-    value = None
-    if len(row_sums) > _FEW_LEVELS:
-        value = _sparse(rows, columns, counts, row_sums, column_sums)
-    elif symmetrical:
-        value = _symmetric(rows, columns, counts, row_sums)
-    if value is None and len(row_sums) <= _MAXIMUM_DENSE:
-        value = _dense(rows, columns, counts, row_sums, column_sums)
-    return (math.nan, False) if value is None else (value, value > _UNCERTAIN)
+    group_of, n_groups = _groups(rows, columns, row_sums.size, column_sums.size)
+    group_sums, of_groups = np.zeros(n_groups), np.ones(n_groups)
+    for row in range(row_sums.size):
+        group_sums[group_of[row]] += row_sums[row]
+    weights, lost = np.empty(shares.size), np.empty(shares.size)
+    for k in range(shares.size):
+        expected = row_sums[rows[k]] * column_sums[columns[k]]
+        weights[k], lost[k] = shares[k] / np.sqrt(expected), _EPSILON / (expected + _EPSILON)
+        of_groups[group_of[rows[k]]] -= shares[k] * lost[k] / group_sums[group_of[rows[k]]]
+    order = _order(of_groups, 2)
+    second = of_groups[order[1]] if n_groups > 1 else 0.0
+    if n_groups == row_sums.size or 1.0 - second < _RELATIVE:
+        return second, second > _UNCERTAIN
+    first = np.empty(row_sums.size)
+    for row in range(first.size):
+        first[row] = np.sqrt(row_sums[row] / group_sums[group_of[row]])
+    matrix = rows, columns, weights
+    table = _table(matrix, row_sums.size, column_sums.size)
+    value = _leading(matrix, _changes(matrix, lost), table, column_sums.size, group_of, first, n_groups)
+    if value == value:  # otherwise not found
+        value = min(of_groups[order[0]], max(value, second))
+    return value, value > _UNCERTAIN
 
 
-def _without_empty(positions: np.ndarray, counts: np.ndarray, n_levels: int) -> tuple[np.ndarray, np.ndarray]:
-    sums = np.bincount(positions, weights=counts, minlength=n_levels)
-    kept = sums > 0
-    return np.cumsum(kept) - 1, sums[kept] / counts.sum()
+@compiled_reordered
+def _without_empty(positions, shares, n_levels):
+    """Positions among the gray levels that occur, and the share that each of these has of all pairs."""
+    sums, at, n_kept = np.zeros(n_levels), np.empty(n_levels, dtype=np.int32), 0
+    for k in range(positions.size):
+        sums[positions[k]] += shares[k]
+    for level in range(n_levels):
+        at[level] = n_kept
+        if sums[level] > 0:
+            sums[n_kept] = sums[level]
+            n_kept += 1
+    found = np.empty(positions.size, dtype=np.int32)
+    for k in range(positions.size):
+        found[k] = at[positions[k]]
+    return found, sums[:n_kept]
 
 
-def _dense(rows, columns, counts, row_sums, column_sums) -> float:
-    p = np.zeros((len(row_sums), len(column_sums)))
-    p[rows, columns] = counts / counts.sum()
-    values = np.linalg.eigvals((p / (np.outer(row_sums, column_sums) + _EPSILON)) @ p.T)
-    values.sort()
-    return float(values[-2].real)
+@compiled_reordered
+def _table(matrix, n_rows, n_columns):
+    """The matrix A with its zeros; empty where it would be too large."""
+    rows, columns, weights = matrix
+    if n_rows * n_columns > _MAXIMUM_TABLE:
+        return np.zeros((0, 0))
+    table = np.zeros((n_rows, n_columns))
+    for k in range(rows.size):
+        table[rows[k], columns[k]] = weights[k]
+    return table
 
 
-def _symmetric(rows, columns, counts, sums) -> float | None:
-    """From the eigenvalues of a symmetrical matrix, which are found much faster; None where epsilon disturbs them."""
-    expected = sums[rows] * sums[columns]
-    weights = counts / counts.sum() / np.sqrt(expected)
-    lost = weights * (_EPSILON / (expected + _EPSILON))
-    table = np.zeros((len(sums), len(sums)))
-    table[rows, columns] = weights
-    # No eigenvalue of a symmetrical matrix moves by more than the norm of what is added to it.
-    norm = math.sqrt(lost @ lost)
-    if norm < _RELATIVE:
-        value = float(np.sort(np.linalg.eigvalsh(table) ** 2)[-2])
-        if norm < _RELATIVE * value:
-            return value
-    roots, vectors = np.linalg.eigh(table)
-    table[rows, columns] = -lost
-    # What epsilon adds, between the eigenvectors.
-    change = (vectors.T @ table @ vectors) * roots
-    values = roots**2
-    second = np.argsort(values)[-2]
-    away = np.delete(values[second] - values, second)
-    mixed = np.delete(change[second] * change[:, second], second)
-    gap = np.abs(away).min()
-    if not (norm < 0.1 * gap and norm**3 < _RELATIVE * values[second] * gap**2):
-        return None
-    return float(values[second] + change[second, second] + (mixed / away).sum())
-
-
-def _sparse(rows, columns, counts, row_sums, column_sums) -> float | None:
-    p = counts / counts.sum()
-    expected = row_sums[rows] * column_sums[columns]
-    weights = p / np.sqrt(expected)
-    group_of, n_groups = _groups(rows, columns, len(row_sums), len(column_sums))
-    group_sums = np.bincount(group_of, weights=row_sums, minlength=n_groups)
-    lost = np.bincount(group_of[rows], weights=p * _EPSILON / (expected + _EPSILON), minlength=n_groups)
-    of_groups = np.sort(1.0 - lost / group_sums)
-    if n_groups > 1 and 1.0 - of_groups[-2] < _RELATIVE:
-        return float(of_groups[-2])
-    # What is added to every element of A for epsilon.
-    added = -weights * _EPSILON / (expected + _EPSILON)
-    first = np.sqrt(row_sums / group_sums[group_of])
-    leading = _leading(rows, columns, weights, added, group_of, first, len(column_sums))
-    if leading is None:
-        return None
-    return float(np.sort(np.append(of_groups, leading))[-2])
-
-
-def _leading(rows, columns, weights, added, group_of, first, n_columns) -> float | None:
-    n_rows = len(first)
-    limit = min(n_rows, _MAXIMUM_STEPS, _MAXIMUM_BASIS // n_rows)
-    basis = np.zeros((limit + 1, n_rows))
-    diagonal, beside = np.zeros(limit), np.zeros(limit)
-    # Any start will do that is no eigenvector; this one is the same every time.
-    basis[0] = np.cos(1.0 + 2.4 * np.arange(n_rows))
-    done, wanted, ended = 0, min(_FIRST_STEPS, limit), False
-    while not ended:
-        done, ended = _lanczos(
-            rows, columns, weights, group_of, first, n_columns, basis, diagonal, beside, done, wanted
-        )
-        n_leading = min(_N_LEADING + 1, done)
-        values, vectors = eigh_tridiagonal(
-            diagonal[:done], beside[: done - 1], select="i", select_range=(done - n_leading, done - 1)
-        )
-        values, vectors = values[::-1], vectors[:, ::-1]
-        left = abs(beside[done - 1] * vectors[-1, 0])
-        gap = max(values[0] - values[1], left, 1e-300) if n_leading > 1 else 1.0
-        error = min(left, left**2 / gap)
-        if ended or (left < 1e-5 and error < _TOLERANCE * values[0]):
-            break
-        if done >= limit:
-            if error < _RELATIVE * values[0]:
-                break
-            return None
-        wanted = min(limit, done + max(12, done // 3))
-    ritz = np.ascontiguousarray((basis[:done].T @ vectors).T)
-    return _with_epsilon(rows, columns, weights, added, group_of, first, n_columns, values, ritz)
-
-
-def _with_epsilon(rows, columns, weights, added, group_of, first, n_columns, values, ritz) -> float | None:
-    """The largest eigenvalue with epsilon, from the leading ones without; None where the rest matters."""
-    kept = ritz[: max(1, len(ritz) - 1)]
-    change = np.array([_product(rows, columns, weights, added, v, len(first), n_columns) for v in kept])
-    inner = kept @ change.T
-    corrected = np.linalg.eigvals(np.diag(values[: len(kept)]) + inner)
-    top = float(corrected.real.max())
-    opposite = _product(rows, columns, added, weights, kept[0], len(first), n_columns)
-    gaps = (max(1.0 - values[0], 1e-15), max(values[0] - values[-1], 1e-15) if len(ritz) > 1 else 1.0)
-    norms = []
-    for vector in (change[0], opposite):
-        known = np.bincount(group_of, weights=vector * first)[group_of] * first
-        norms.append((np.linalg.norm(known), np.linalg.norm(vector - known - kept.T @ (kept @ vector))))
-    bound = sum(norms[0][k] * norms[1][k] / gaps[k] for k in (0, 1))
-    return top if bound < _RELATIVE * top else None
+@compiled_reordered
+def _changes(matrix, lost):
+    """What epsilon adds to A, where it is worth adding."""
+    rows, columns, weights = matrix
+    n_changes = 0
+    for k in range(rows.size):
+        n_changes += weights[k] * lost[k] > _UNCHANGED
+    change_rows, change_columns = np.empty(n_changes, dtype=np.int32), np.empty(n_changes, dtype=np.int32)
+    added = np.empty(n_changes)
+    n_changes = 0
+    for k in range(rows.size):
+        if weights[k] * lost[k] > _UNCHANGED:
+            change_rows[n_changes], change_columns[n_changes] = rows[k], columns[k]
+            added[n_changes] = -weights[k] * lost[k]
+            n_changes += 1
+    return change_rows, change_columns, added
 
 
 @compiled_reordered
@@ -212,14 +182,238 @@ def _groups(rows, columns, n_rows, n_columns):
 
 
 @compiled_reordered
-def _product(rows, columns, left, right, vector, n_rows, n_columns):
-    """``L (R' v)`` for two matrices with the same elements that are not zero."""
-    middle, result = np.zeros(n_columns), np.zeros(n_rows)
-    for k in range(rows.size):
-        middle[columns[k]] += left[k] * vector[rows[k]]
-    for k in range(rows.size):
-        result[rows[k]] += right[k] * middle[columns[k]]
-    return result
+def _leading(matrix, changes, table, n_columns, group_of, first, n_groups):
+    """The largest eigenvalue without those of the groups, NaN where it is not found."""
+    n_rows = first.size
+    space = n_rows - n_groups
+    limit = min(space, _MAXIMUM_STEPS, _MAXIMUM_BASIS // n_rows)
+    basis = np.empty((limit + 1, n_rows))
+    diagonal, beside = np.zeros(limit), np.zeros(limit)
+    # Any start will do that is no eigenvector; this one is the same every time.
+    for row in range(n_rows):
+        basis[0, row] = np.cos(1.0 + 2.4 * row)
+    _take_out(basis[0], group_of, first)
+    _scale(basis[0], 1.0 / np.sqrt(_product(basis[0], basis[0])), basis[0])
+    done, wanted, complete = 0, min(_FIRST_STEPS, limit), False
+    while True:
+        done, complete = _lanczos(matrix, table, n_columns, group_of, first, basis, diagonal, beside, done, wanted)
+        complete = complete or done == space
+        # Of the eigenvectors only the last elements are needed, which tell what further steps could change.
+        values, last = np.empty(done), np.zeros((done, 1))
+        last[done - 1] = 1.0
+        _diagonalize(diagonal, beside, values, last)
+        first_two = _order(values, 2)
+        top = values[first_two[0]]
+        left = abs(beside[done - 1] * last[first_two[0], 0])
+        gap = max(top - values[first_two[1]], left, 1e-300) if done > 1 else 1.0
+        error = min(left, left**2 / gap)
+        if complete or (left < _RELATIVE and error < _TOLERANCE * top):
+            break
+        if done >= limit:
+            if error < _RELATIVE * top:
+                break
+            return np.nan
+        wanted = min(limit, done + max(6, done // 3))
+    vectors = np.zeros((done, done))
+    for k in range(done):
+        vectors[k, k] = 1.0
+    _diagonalize(diagonal, beside, values, vectors)
+    order = _order(values, min(_N_LEADING + 1, done))
+    # The last one only says how far away all others are, unless there are no others.
+    n_kept = done if complete and order.size == done else max(1, order.size - 1)
+    leading, of_leading = np.zeros((n_kept, n_rows)), np.empty(order.size)
+    for k in range(order.size):
+        of_leading[k] = values[order[k]]
+    for k in range(n_kept):
+        for step in range(done):
+            _add(leading[k], vectors[order[k], step], basis[step])
+    return _with_epsilon(matrix, changes, table, n_columns, group_of, first, of_leading, leading)
+
+
+@compiled_reordered
+def _order(values, n):
+    """Positions of the n largest values, the largest first."""
+    order = np.empty(min(n, values.size), dtype=np.int64)
+    taken = np.zeros(values.size, dtype=np.bool_)
+    for k in range(order.size):
+        best = -1
+        for position in range(values.size):
+            if not taken[position] and (best < 0 or values[position] > values[best]):
+                best = position
+        taken[best], order[k] = True, best
+    return order
+
+
+@compiled_reordered
+def _with_epsilon(matrix, changes, table, n_columns, group_of, first, values, leading):
+    """The largest eigenvalue with epsilon, from the leading ones without; NaN where the rest matters."""
+    n_kept, n_rows = leading.shape
+    # Between eigenvectors u and v epsilon changes A A' by the product of A'u and of what it adds to A'v.
+    across, changed = np.zeros((n_kept, n_columns)), np.zeros((n_kept, n_columns))
+    for k in range(n_kept):
+        _times_transposed(matrix, table, leading[k], across[k])
+        _add_products(changes[1], changes[0], changes[2], leading[k], changed[k])
+    between = np.empty((n_kept, n_kept))
+    for i in range(n_kept):
+        for j in range(n_kept):
+            between[i, j] = _product(across[i], changed[j])
+        between[i, i] += values[i]
+    top = _largest_eigenvalue(between)
+    # The same between the first one and all that is not known, by the norms of both factors.
+    onward, back = np.zeros(n_rows), np.zeros(n_rows)
+    _times(matrix, table, changed[0], onward)
+    _add_products(changes[0], changes[1], changes[2], across[0], back)
+    outside = max(values[0] - values[-1], 1e-15) if values.size > n_kept else np.inf
+    known_of_onward, unknown_of_onward = _split(onward, leading, group_of, first)
+    known_of_back, unknown_of_back = _split(back, leading, group_of, first)
+    bound = known_of_onward * known_of_back / max(1.0 - values[0], 1e-15)
+    bound += unknown_of_onward * unknown_of_back / outside
+    return top if bound < _RELATIVE * top else np.nan
+
+
+@compiled_reordered
+def _split(vector, leading, group_of, first):
+    """Length of a vector's part in the eigenvectors of the groups, and of what is neither there nor in the leading."""
+    rest = np.empty(vector.size)
+    _scale(vector, 1.0, rest)
+    _take_out(rest, group_of, first)
+    # Vectors of the groups are at right angles to all that is left.
+    of_groups = np.sqrt(max(_product(vector, vector) - _product(rest, rest), 0.0))
+    for known in leading:
+        _add(rest, -_product(rest, known), known)
+    return of_groups, np.sqrt(_product(rest, rest))
+
+
+@compiled_reordered
+def _largest_eigenvalue(matrix):
+    """Of a small matrix that is nearly diagonal, by squaring it until one eigenvector is left."""
+    n = matrix.shape[0]
+    power, squared = np.empty((n, n)), np.empty((n, n))
+    for i in range(n):
+        for j in range(n):
+            power[i, j] = matrix[i, j]
+    for _ in range(32):
+        row, column = _largest_element(power)
+        if power[row, column] == 0.0:
+            return 0.0
+        scale = 1.0 / power[row, column]
+        for i in range(n):
+            for j in range(n):
+                total = 0.0
+                for k in range(n):
+                    total += power[i, k] * power[k, j]
+                squared[i, j] = total * scale * scale
+        power, squared = squared, power
+    # Every column is the eigenvector or zero.
+    row, column = _largest_element(power)
+    total = 0.0
+    for k in range(n):
+        total += matrix[row, k] * power[k, column]
+    return total / power[row, column]
+
+
+@compiled_reordered
+def _largest_element(matrix):
+    row, column = 0, 0
+    for i in range(matrix.shape[0]):
+        for j in range(matrix.shape[1]):
+            if abs(matrix[i, j]) > abs(matrix[row, column]):
+                row, column = i, j
+    return row, column
+
+
+@compiled_reordered
+def _lanczos(matrix, table, n_columns, group_of, first, basis, diagonal, beside, done, wanted):
+    """Lanczos steps with full orthogonalization from ``done`` to ``wanted``, fewer where the space is complete."""
+    middle = np.empty(n_columns)
+    while done < wanted:
+        vector = basis[done + 1]
+        _times_transposed(matrix, table, basis[done], middle)
+        _times(matrix, table, middle, vector)
+        _take_out(vector, group_of, first)
+        for again in range(2):
+            for step in range(done, -1, -1):
+                share = _product(vector, basis[step])
+                _add(vector, -share, basis[step])
+                if step == done and again == 0:
+                    diagonal[done] = share
+            _take_out(vector, group_of, first)
+        length = np.sqrt(_product(vector, vector))
+        beside[done] = length
+        done += 1
+        if length < 1e-13:
+            return done, True
+        _scale(vector, 1.0 / length, vector)
+    return done, False
+
+
+@compiled_reordered
+def _diagonalize(of_matrix, beside_of_matrix, diagonal, vectors):
+    """Eigenvalues of a symmetrical tridiagonal matrix, by QR steps with Wilkinson's shift.
+
+    Golub and Van Loan, Matrix Computations, 8.3. The rows of the vectors are turned along: those of the unit matrix
+    become the eigenvectors.
+    """
+    beside = np.empty(diagonal.size)
+    for k in range(diagonal.size):
+        diagonal[k], beside[k] = of_matrix[k], beside_of_matrix[k]
+    end = diagonal.size - 1
+    while end > 0:
+        for k in range(end):
+            if abs(beside[k]) <= 1e-16 * (abs(diagonal[k]) + abs(diagonal[k + 1])):
+                beside[k] = 0.0
+        if beside[end - 1] == 0.0:
+            end -= 1
+            continue
+        start = end - 1
+        while start > 0 and beside[start - 1] != 0.0:
+            start -= 1
+        half, low = (diagonal[end - 1] - diagonal[end]) / 2, beside[end - 1]
+        shift = diagonal[end] - low * low / (half + np.copysign(np.hypot(half, low), half))
+        x, z = diagonal[start] - shift, beside[start]
+        for k in range(start, end):
+            length = np.hypot(x, z)
+            c, s = (x / length, z / length) if length > 0.0 else (1.0, 0.0)
+            if k > start:
+                beside[k - 1] = length
+            upper, lower, off = diagonal[k], diagonal[k + 1], beside[k]
+            diagonal[k] = c * c * upper + 2 * c * s * off + s * s * lower
+            diagonal[k + 1] = s * s * upper - 2 * c * s * off + c * c * lower
+            beside[k] = c * s * (lower - upper) + (c * c - s * s) * off
+            if k < end - 1:
+                x, z = beside[k], s * beside[k + 1]
+                beside[k + 1] *= c
+            for column in range(vectors.shape[1]):
+                one, other = vectors[k, column], vectors[k + 1, column]
+                vectors[k, column] = c * one + s * other
+                vectors[k + 1, column] = c * other - s * one
+
+
+@compiled_reordered
+def _times_transposed(matrix, table, vector, result):
+    """``A' v``"""
+    for column in range(result.size):
+        result[column] = 0.0
+    if table.size:
+        for row in range(table.shape[0]):
+            _add(result, vector[row], table[row])
+    else:
+        _add_products(matrix[1], matrix[0], matrix[2], vector, result)
+
+
+@compiled_reordered
+def _times(matrix, table, vector, result):
+    """``A v``"""
+    for row in range(result.size):
+        result[row] = _product(table[row], vector) if table.size else 0.0
+    if not table.size:
+        _add_products(matrix[0], matrix[1], matrix[2], vector, result)
+
+
+@compiled_reordered
+def _add_products(into, of, weights, vector, result):
+    for k in range(into.size):
+        result[into[k]] += weights[k] * vector[of[k]]
 
 
 @compiled_reordered
@@ -233,43 +427,20 @@ def _take_out(vector, group_of, first):
 
 
 @compiled_reordered
-def _length(vector):
+def _product(one, other):
     total = 0.0
+    for k in range(one.size):
+        total += one[k] * other[k]
+    return total
+
+
+@compiled_reordered
+def _add(vector, share, other):
     for k in range(vector.size):
-        total += vector[k] * vector[k]
-    return np.sqrt(total)
+        vector[k] += share * other[k]
 
 
 @compiled_reordered
 def _scale(vector, factor, result):
     for k in range(vector.size):
         result[k] = factor * vector[k]
-
-
-@compiled_reordered
-def _lanczos(rows, columns, weights, group_of, first, n_columns, basis, diagonal, beside, done, wanted):
-    """Lanczos steps with full orthogonalization from ``done`` to ``wanted``, fewer where the space is complete."""
-    n_rows = first.size
-    if done == 0:
-        _take_out(basis[0], group_of, first)
-        _scale(basis[0], 1.0 / _length(basis[0]), basis[0])
-    while done < wanted:
-        vector = _product(rows, columns, weights, weights, basis[done], n_rows, n_columns)
-        _take_out(vector, group_of, first)
-        for again in range(2):
-            for step in range(done, -1, -1):
-                share = 0.0
-                for row in range(n_rows):
-                    share += vector[row] * basis[step, row]
-                for row in range(n_rows):
-                    vector[row] -= share * basis[step, row]
-                if step == done and again == 0:
-                    diagonal[done] = share
-            _take_out(vector, group_of, first)
-        length = _length(vector)
-        beside[done] = length
-        done += 1
-        if length < 1e-13:
-            return done, True
-        _scale(vector, 1.0 / length, basis[done])
-    return done, False

@@ -16,10 +16,18 @@ import numpy as np
 
 from .discretization import DiscretizedRegion, bounding_box, discretize
 from .firstorder_features import firstorder_features
-from .glcm_features import cooccurrence_features
-from .matrices import cooccurrences, neighborhoods, offsets, run_lengths, zone_sizes
+from .glcm_features import cooccurrence_features, cooccurrence_values
+from .matrices import Entries, cooccurrences, offsets
 from .shape2d_features import shape2d_features
-from .texture_features import dependence_features, difference_features, run_features, zone_features
+from .texture_features import (
+    dependence_features,
+    difference_features,
+    neighborhood_values,
+    run_features,
+    run_values,
+    zone_features,
+    zone_values,
+)
 
 TEXTURE_CLASSES = ("glcm", "glrlm", "glszm", "gldm", "ngtdm")
 CLASSES = ("firstorder", *TEXTURE_CLASSES)
@@ -140,7 +148,7 @@ def features_of_pixels(
     wanted = tuple(classes)
     textures = tuple(name for name in TEXTURE_CLASSES if name in wanted)
     steps = _steps(inside.shape, settings, textures)
-    margin = max((abs(part) for group in steps.values() for step in group for part in step), default=1)
+    margin = max((int(np.abs(group).max()) for group in steps.values()), default=1)
     levels = discretize(found, inside, settings.bin_width, settings.bin_count, margin)
     features = {}
     if "firstorder" in wanted:
@@ -184,8 +192,8 @@ def _cropped(values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return found, inside
 
 
-def _steps(shape: tuple[int, int], settings: EngineSettings, textures: tuple[str, ...]) -> dict[str, list]:
-    """The steps to neighbors, by matrix."""
+def _steps(shape: tuple[int, int], settings: EngineSettings, textures: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """The steps to neighbors, rows and columns, by matrix."""
     steps = {}
     if "glcm" in textures:
         steps["glcm"] = offsets(shape, settings.distances, both_ways=False)
@@ -193,26 +201,32 @@ def _steps(shape: tuple[int, int], settings: EngineSettings, textures: tuple[str
         steps["glrlm"] = offsets(shape, (1,), both_ways=False)
     if "gldm" in textures or "ngtdm" in textures:
         steps["gldm"] = offsets(shape, settings.distances, both_ways=True)
-    return steps
+    return {name: np.array(found, dtype=np.int64) for name, found in steps.items()}
 
 
 def _texture_features(
-    levels: DiscretizedRegion, settings: EngineSettings, textures: tuple[str, ...], steps: Mapping[str, list]
+    levels: DiscretizedRegion, settings: EngineSettings, textures: tuple[str, ...], steps: Mapping[str, np.ndarray]
 ) -> dict[str, float]:
-    image, margin, gray, n_levels = levels.indices, levels.margin, levels.gray_levels, len(levels.gray_levels)
+    # Few calls of compiled code, each for a whole class: between them threads wait for the interpreter's lock.
+    gray, symmetrical = levels.gray_levels, settings.symmetrical
+    region = levels.indices, levels.spans, gray
     found = {}
     if "glcm" in textures:
-        pairs = (cooccurrences(image, margin, n_levels, step, settings.symmetrical) for step in steps["glcm"])
-        found["glcm"] = cooccurrence_features(pairs, gray, settings.symmetrical)
+        values = cooccurrence_values(*region, steps["glcm"], symmetrical)
+
+        def entries_of(direction: int) -> Entries:
+            step = steps["glcm"][direction]
+            return cooccurrences(levels.indices, levels.spans, len(gray), *step, symmetrical)
+
+        found["glcm"] = cooccurrence_features(values, entries_of, gray, symmetrical)
     if "glrlm" in textures:
-        found["glrlm"] = run_features([run_lengths(image, margin, n_levels, step) for step in steps["glrlm"]], gray)
+        found["glrlm"] = run_features(run_values(*region, steps["glrlm"]))
     if "glszm" in textures:
-        found["glszm"] = zone_features(*zone_sizes(image, n_levels), gray)
+        found["glszm"] = zone_features(zone_values(*region))
     if "gldm" in steps:
-        alpha = settings.gldm_a
-        dependence, differences = neighborhoods(image, margin, gray, steps["gldm"], alpha)
+        dependences, differences = neighborhood_values(*region, levels.counts, steps["gldm"], settings.gldm_a)
         if "gldm" in textures:
-            found["gldm"] = dependence_features(dependence, gray)
+            found["gldm"] = dependence_features(dependences)
         if "ngtdm" in textures:
-            found["ngtdm"] = difference_features(levels.counts, differences, gray)
+            found["ngtdm"] = difference_features(differences)
     return {f"{name}_{feature}": value for name in textures for feature, value in found[name].items()}

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.spatial import ConvexHull, QhullError
 
 from ..compiled import compiled
 
@@ -84,13 +83,7 @@ def _axes(padded: np.ndarray, high: float, wide: float) -> tuple[float, float]:
 
 def _diameter(padded: np.ndarray, high: float, wide: float) -> float:
     """Largest distance of two corners of the outline."""
-    corners = _corners(padded) * np.array([high, wide])
-    if len(corners) > 50:
-        try:
-            corners = corners[ConvexHull(corners).vertices]
-        except QhullError:  # all on one line up to rounding
-            pass
-    return math.sqrt(_largest_squared_distance(corners))
+    return math.sqrt(_largest_squared_distance(padded, high, wide))
 
 
 @compiled
@@ -104,26 +97,47 @@ def _patterns(padded):
 
 
 @compiled
-def _corners(padded):
-    rows, columns = padded.shape
-    corners = np.empty((2 * rows * columns, 2))
-    size = 0
-    for y in range(rows - 1):
-        for x in range(columns - 1):
-            if padded[y, x] != padded[y + 1, x]:
-                corners[size, 0], corners[size, 1] = y + 0.5, x
-                size += 1
-            if padded[y, x] != padded[y, x + 1]:
-                corners[size, 0], corners[size, 1] = y, x + 0.5
-                size += 1
-    return corners[:size].copy()
+def _largest_squared_distance(padded, high, wide):
+    first, last = _ends_of_rows(padded)
+    upper, lower = _hull(first, 1), _hull(last, -1)
+    # Of two first corners, or two last ones, the one that lies further in has a farther counterpart in its own row.
+    largest = 0.0
+    for one in upper:
+        for other in lower:
+            y, x = (one - other) * 0.5 * high, (first[one] - last[other]) * 0.5 * wide
+            largest = max(largest, y * y + x * x)
+    return largest
 
 
 @compiled
-def _largest_squared_distance(corners):
-    largest = 0.0
-    for i in range(len(corners)):
-        for j in range(i):
-            y, x = corners[i, 0] - corners[j, 0], corners[i, 1] - corners[j, 1]
-            largest = max(largest, y * y + x * x)
-    return largest
+def _ends_of_rows(padded):
+    """First and last corner of the outline in rows that are half a pixel apart, in half pixels; -1 without corners."""
+    rows, columns = padded.shape
+    first, last = np.full(2 * rows, -1), np.full(2 * rows, -1)
+    for y in range(rows - 1):
+        for x in range(columns - 1):
+            if padded[y, x] != padded[y + 1, x]:
+                first[2 * y + 1] = 2 * x if first[2 * y + 1] < 0 else first[2 * y + 1]
+                last[2 * y + 1] = 2 * x
+            if padded[y, x] != padded[y, x + 1]:
+                first[2 * y] = 2 * x + 1 if first[2 * y] < 0 else first[2 * y]
+                last[2 * y] = 2 * x + 1
+    return first, last
+
+
+@compiled
+def _hull(ends, side):
+    """Rows whose ends are corners of the convex hull; side is 1 for the first ends, -1 for the last."""
+    kept, n = np.empty(ends.size, dtype=np.int64), 0
+    for row in range(ends.size):
+        if ends[row] < 0:
+            continue
+        while n > 1:
+            one, middle = kept[n - 2], kept[n - 1]
+            bend = (ends[middle] - ends[one]) * (row - one) - (ends[row] - ends[one]) * (middle - one)
+            if side * bend < 0:
+                break
+            n -= 1
+        kept[n] = row
+        n += 1
+    return kept[:n]

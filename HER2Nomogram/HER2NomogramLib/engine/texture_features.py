@@ -1,6 +1,7 @@
 """Features of the texture matrices, named and defined as in pyradiomics 3.0.1.
 
-Run lengths, zones and dependences share their definitions. No loop here runs over more than the elements of a matrix
+Run lengths, zones and dependences share their definitions. Functions that give values are compiled and can be called
+from compiled code; those that give features put names to the values. No loop here runs over more than the elements of a matrix
 that are not zero, the pairs of gray levels that occur, or the gray levels up to the highest.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..compiled import compiled
+from .matrices import neighborhoods, run_lengths, zone_sizes
 
 _EPSILON = np.spacing(1.0)
 _LARGEST_FLAT = 1e6
@@ -36,82 +38,104 @@ _DEPENDENCE_NAMES = (
 _DIFFERENCE_NAMES = ("Coarseness", "Contrast", "Busyness", "Complexity", "Strength")
 
 
-def run_features(matrices: list[tuple[np.ndarray, np.ndarray]], gray_levels: np.ndarray) -> dict[str, float]:
+def run_features(values: np.ndarray) -> dict[str, float]:
     """Features of the gray level run length matrices, averaged over the directions.
 
     Parameters
     ----------
-    matrices : list of (np.ndarray of int64, np.ndarray of float)
-        As of :func:`matrices.run_lengths`, by direction; those without runs are left out.
-    gray_levels : np.ndarray of int64, shape (n_levels,)
+    values : np.ndarray, shape (n_directions, 16)
+        As of :func:`run_values`; NaN in directions without runs, which are left out.
 
     Returns
     -------
     dict of str to float
         NaN where no direction has runs.
     """
-    values = [_size_features(matrix, gray_levels, sizes) for matrix, sizes in matrices if len(sizes)]
-    means = np.mean(values, axis=0) if values else np.full(len(_RUN_NAMES), np.nan)
-    found = dict(zip(_RUN_NAMES, means.tolist()))
-    if not values and len(matrices) == 1:
+    used = values[~np.isnan(values[:, 0])]
+    found = dict(zip(_RUN_NAMES, used.mean(axis=0).tolist() if len(used) else [np.nan] * len(_RUN_NAMES)))
+    if not len(used) and len(values) == 1:
         # pyradiomics leaves out empty directions only where there are several; these two are sums without an element.
         found["RunVariance"] = found["RunEntropy"] = 0.0
     return found
 
 
-def zone_features(matrix: np.ndarray, sizes: np.ndarray, gray_levels: np.ndarray) -> dict[str, float]:
-    """Features of the gray level size zone matrix.
-
-    Parameters
-    ----------
-    matrix : np.ndarray of int64, shape (n_levels, n_sizes)
-    sizes : np.ndarray of float, shape (n_sizes,)
-    gray_levels : np.ndarray of int64, shape (n_levels,)
-
-    Returns
-    -------
-    dict of str to float
-    """
-    return dict(zip(_ZONE_NAMES, _size_features(matrix, gray_levels, sizes).tolist()))
+def zone_features(values: np.ndarray) -> dict[str, float]:
+    """Features of the gray level size zone matrix, from what :func:`zone_values` gives."""
+    return dict(zip(_ZONE_NAMES, values.tolist()))
 
 
-def dependence_features(matrix: np.ndarray, gray_levels: np.ndarray) -> dict[str, float]:
-    """Features of the gray level dependence matrix.
-
-    Parameters
-    ----------
-    matrix : np.ndarray of int64, shape (n_levels, n_neighbors + 1)
-    gray_levels : np.ndarray of int64, shape (n_levels,)
-
-    Returns
-    -------
-    dict of str to float
-    """
-    # A pixel depends on itself: without dependent neighbors it has the size 1.
-    sizes = np.arange(1.0, matrix.shape[1] + 1)
-    values = _size_features(matrix, gray_levels, sizes).tolist()
-    return {name: value for name, value in zip(_DEPENDENCE_NAMES, values) if name is not None}
+def dependence_features(values: np.ndarray) -> dict[str, float]:
+    """Features of the gray level dependence matrix, from what :func:`neighborhood_values` gives first."""
+    return {name: value for name, value in zip(_DEPENDENCE_NAMES, values.tolist()) if name is not None}
 
 
-def difference_features(counts: np.ndarray, differences: np.ndarray, gray_levels: np.ndarray) -> dict[str, float]:
-    """Features of the neighboring gray tone differences.
-
-    Parameters
-    ----------
-    counts : np.ndarray of int64, shape (n_levels,)
-        Pixels of each gray level.
-    differences : np.ndarray of float, shape (n_levels,)
-    gray_levels : np.ndarray of int64, shape (n_levels,)
-
-    Returns
-    -------
-    dict of str to float
-    """
-    return dict(zip(_DIFFERENCE_NAMES, _difference_features(counts, differences, gray_levels).tolist()))
+def difference_features(values: np.ndarray) -> dict[str, float]:
+    """Features of the neighboring gray tone differences, from what :func:`neighborhood_values` gives second."""
+    return dict(zip(_DIFFERENCE_NAMES, values.tolist()))
 
 
 @compiled
-def _size_features(matrix, gray_levels, sizes):
+def run_values(indices, spans, gray_levels, steps):
+    """Features of the run length matrix of each direction.
+
+    Parameters
+    ----------
+    indices : np.ndarray of int32, shape (rows, columns)
+    spans : np.ndarray of int64, shape (n_spans, 2)
+    gray_levels : np.ndarray of int64, shape (n_levels,)
+    steps : np.ndarray of int64, shape (n_directions, 2)
+
+    Returns
+    -------
+    np.ndarray of float, shape (n_directions, 16)
+        NaN in directions without runs.
+    """
+    found = np.full((len(steps), 16), np.nan)
+    for k in range(len(steps)):
+        matrix, lengths = run_lengths(indices, spans, gray_levels.size, steps[k, 0], steps[k, 1])
+        if lengths.size > 0:
+            _fill_in_sizes(matrix, gray_levels, lengths, found[k])
+    return found
+
+
+@compiled
+def zone_values(indices, spans, gray_levels):
+    """Features of the size zone matrix, np.ndarray of float, shape (16,)."""
+    found = np.empty(16)
+    matrix, sizes = zone_sizes(indices, spans, gray_levels.size)
+    _fill_in_sizes(matrix, gray_levels, sizes, found)
+    return found
+
+
+@compiled
+def neighborhood_values(indices, spans, gray_levels, counts, steps, alpha):
+    """Features of the dependence matrix and of the gray tone differences.
+
+    Parameters
+    ----------
+    indices : np.ndarray of int32, shape (rows, columns)
+    spans : np.ndarray of int64, shape (n_spans, 2)
+    gray_levels, counts : np.ndarray of int64, shape (n_levels,)
+        With the pixels of each gray level.
+    steps : np.ndarray of int64, shape (n_neighbors, 2)
+    alpha : int
+
+    Returns
+    -------
+    of_dependences : np.ndarray of float, shape (16,)
+    of_differences : np.ndarray of float, shape (5,)
+    """
+    dependence, differences = neighborhoods(indices, spans, gray_levels, steps, alpha)
+    # A pixel depends on itself: without dependent neighbors it has the size 1.
+    sizes, found = np.empty(dependence.shape[1]), np.empty(16)
+    for k in range(sizes.size):
+        sizes[k] = k + 1.0
+    _fill_in_sizes(dependence, gray_levels, sizes, found)
+    return found, _difference_features(counts, differences, gray_levels)
+
+
+@compiled
+def _fill_in_sizes(matrix, gray_levels, sizes, found):
     n_levels, n_sizes = matrix.shape
     of_level, of_size = np.zeros(n_levels, dtype=np.int64), np.zeros(n_sizes, dtype=np.int64)
     low_gray, high_gray = np.empty(n_levels), np.empty(n_levels)
@@ -133,7 +157,8 @@ def _size_features(matrix, gray_levels, sizes):
         joint[1] += short * high_gray[i]
         joint[2] += long * low_gray[i]
         joint[3] += long * high_gray[i]
-    found = np.zeros(16)
+    for k in range(16):
+        found[k] = 0.0
     total, pixels = 0, 0.0
     for j in range(n_sizes):
         found[0] += of_size[j] / sizes[j] ** 2
@@ -153,7 +178,6 @@ def _size_features(matrix, gray_levels, sizes):
     found[7] = _variance(of_level, gray_levels, total)
     found[8] = _variance(of_size, sizes, total)
     found[9] = _entropy_of_counts(matrix, total)
-    return found
 
 
 @compiled
