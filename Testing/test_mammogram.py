@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
+import pickle
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
 from HER2NomogramLib.errors import InputError
-from HER2NomogramLib.mammogram import Mammogram, breast_mask, kind_from_tags, read_mammogram, spacing_from_tags
+from HER2NomogramLib.mammogram import (
+    Mammogram,
+    _enlarge,
+    _shrink,
+    breast_mask,
+    kind_from_tags,
+    read_mammogram,
+    spacing_from_tags,
+)
 
 pydicom = pytest.importorskip("pydicom")
 
@@ -394,12 +404,57 @@ def test_unusable_pixels(tmp_path):
     path = tmp_path / "image.nrrd"
     assert "several slices" in one_line_error(write_array(path, random_pixels((3, 40, 60))))
     assert "too small" in one_line_error(write_array(path, random_pixels((15, 200))))
-    assert "equal" in one_line_error(write_array(path, np.zeros((40, 60), dtype=np.uint16)))
-    for bad in (np.nan, np.inf):
-        pixels = random_pixels(dtype=np.float32)
-        pixels[3, 3] = bad
-        assert "NaN" in one_line_error(write_array(path, pixels))
+    message = one_line_error(write_array(path, np.zeros((40, 60), dtype=np.uint16)))
+    assert "are equal (0): there is nothing to measure" in message
     assert "complex" in one_line_error(write_array(path, random_pixels(dtype=np.complex64)))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_pixels_that_are_not_finite_are_kept_and_counted(tmp_path, bad, dtype):
+    pixels = random_pixels(dtype=dtype)
+    path = tmp_path / "image.nrrd"
+    assert not any("NaN" in warning for warning in read_mammogram(write_array(path, pixels)).warnings)
+    pixels[3, 3] = bad
+    mammogram = read_mammogram(write_array(path, pixels))
+    np.testing.assert_array_equal(mammogram.pixels, pixels)
+    (warning,) = (warning for warning in mammogram.warnings if "NaN" in warning)
+    assert "1 pixel that is NaN or infinite" in warning and "\n" not in warning
+    pixels[5:7, 5] = np.nan
+    mammogram = read_mammogram(write_array(path, pixels))
+    (warning,) = (warning for warning in mammogram.warnings if "NaN" in warning)
+    assert "3 pixels that are NaN or infinite" in warning and "replace them" in warning
+    # The scene puts the image and the warnings of a file that was read into another mammogram.
+    again = Mammogram(mammogram.image, "test", warnings=mammogram.warnings)
+    assert again.warnings == mammogram.warnings
+    assert Mammogram(mammogram.image, "test").warnings == (warning,)
+
+
+@pytest.mark.parametrize("rest, words", [(np.nan, "all pixels of the image are NaN or infinite"), (7, "are equal (7)")])
+def test_an_image_without_two_different_finite_pixels(tmp_path, rest, words):
+    pixels = np.full((40, 60), rest, dtype=np.float32)
+    pixels[3, 3], pixels[3, 4], pixels[4, 4] = np.inf, -np.inf, np.nan
+    message = one_line_error(write_array(tmp_path / "image.nrrd", pixels))
+    assert words in message and "NaN or infinite" in message and "nothing to measure" in message
+
+
+def test_gray_in_three_channels_with_pixels_that_are_not_finite(tmp_path):
+    pixels = random_pixels(dtype=np.float32)
+    pixels[3, 3], pixels[4, 4], pixels[5, 5] = np.nan, np.inf, -np.inf
+    path = tmp_path / "image.nrrd"
+
+    def write(*channels):
+        image = sitk.Compose([sitk.GetImageFromArray(channel) for channel in channels])
+        image.SetSpacing((0.1, 0.1))
+        sitk.WriteImage(image, str(path))
+
+    write(pixels, pixels, pixels)
+    np.testing.assert_array_equal(read_mammogram(path).pixels, pixels)
+    for where in (4, 20):  # in one channel alone, and a color elsewhere
+        changed = pixels.copy()
+        changed[where, where] = 17
+        write(pixels, changed, pixels)
+        assert "color" in one_line_error(path)
 
 
 def test_unreadable_files(tmp_path):
@@ -411,6 +466,9 @@ def test_unreadable_files(tmp_path):
         assert "empty" in one_line_error(path)
         path.write_text("no image at all\n" * 100)
         assert "damaged" in one_line_error(path)
+    path = tmp_path / "a.nii.gz"
+    path.write_bytes(gzip.compress(b"")[:10] + b"\xff" * 400)
+    assert "damaged" in one_line_error(path)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg", ".nrrd", ".nii", ".nii.gz", ".mha", ".dcm"])
@@ -445,6 +503,32 @@ def test_from_array():
     ):
         with pytest.raises(InputError):
             Mammogram.from_array(bad, spacing, "test")
+
+
+def test_pixels_are_those_of_the_image_and_outlive_it(tmp_path):
+    expected = random_pixels((400, 600))
+    path = write_array(tmp_path / "image.nrrd", expected)
+    mammogram = read_mammogram(path)
+    pixels = mammogram.pixels
+    assert pixels.flags.c_contiguous and not pixels.flags.writeable
+    again = pickle.loads(pickle.dumps(mammogram))
+    np.testing.assert_array_equal(again.pixels, expected)
+    assert not again.pixels.flags.writeable and len(pickle.dumps(mammogram)) < 1.1 * expected.nbytes
+    copy = sitk.Image(mammogram.image)
+    mammogram.image[0, 0, 0] = 9999  # ITK moves the pixels of the one that is changed
+    assert pixels[0, 0] == expected[0, 0] and mammogram.pixels[0, 0] == 9999
+    del mammogram, copy
+    gc.collect()
+    others = [np.full_like(expected, number) for number in range(20)]  # in place of what might have been freed
+    np.testing.assert_array_equal(pixels, expected)
+    assert len(others) == 20
+
+
+def test_pixels_are_no_copy():
+    mammogram = Mammogram.from_array(random_pixels(), (0.1, 0.1), "test")
+    address = mammogram.pixels.ctypes.data
+    assert address == mammogram.pixels.ctypes.data
+    assert address == sitk.GetArrayViewFromImage(mammogram.image).ctypes.data
 
 
 def test_multi_component_image_is_refused():
@@ -526,12 +610,78 @@ def test_breast_mask_of_crops_is_everything():
     assert breast_mask(np.full((50, 50), 3)).all()
 
 
+@pytest.mark.parametrize("name", ["black background", "for processing", "recombined, gray background", "8 bit, right"])
+@pytest.mark.parametrize("where", ["anywhere", "rows", "chest wall", "air", "padding", "nowhere else"])
+@pytest.mark.filterwarnings("error")
+def test_breast_mask_with_pixels_that_are_not_finite(name, where):
+    image, _, breast = images()[name]
+    image = image.astype(np.float32)
+    if where == "anywhere":
+        random = np.random.default_rng(4).random(image.shape)
+        for number, bad in enumerate((np.nan, np.inf, -np.inf)):
+            image[(random >= 0.01 * number) & (random < 0.01 * (number + 1))] = bad
+    elif where == "rows":
+        image[300:320] = np.nan
+    elif where == "chest wall":
+        image[:, :8] = image[:, -8:] = np.inf
+    elif where == "air":
+        image[~breast] = np.nan
+    elif where == "padding":
+        image, breast = np.pad(image, 60, constant_values=np.nan), np.pad(breast, 60)
+    else:
+        image[:] = np.nan
+    mask, finite = breast_mask(image), np.isfinite(image)
+    assert mask.shape == image.shape and mask.dtype == bool
+    assert not (mask & ~finite).any()
+    if where == "air":
+        assert (mask == breast).mean() > 0.9999
+    elif finite.any():
+        assert dice(mask, breast & finite) > 0.984
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 2), (3, 60), (60, 3), (4000, 16)])
+def test_breast_mask_of_little(shape):
+    pixels = np.random.default_rng(0).random(shape)
+    assert breast_mask(pixels).all()
+    framed = np.pad(pixels, 20, constant_values=np.nan)
+    np.testing.assert_array_equal(breast_mask(framed), np.isfinite(framed))
+
+
 def test_breast_mask_of_odd_sizes():
     breast = phantom((1537, 1031))[0]
     mask = breast_mask((1000 * breast).astype(np.uint16))
     assert mask.shape == (1537, 1031) and dice(mask, breast) > 0.99
     small = phantom((40, 32))[0]
     assert breast_mask(small.astype(np.uint8)).shape == (40, 32)
+
+
+@pytest.mark.parametrize("factor", [1, 2, 3, 5, 8])
+@pytest.mark.parametrize("shrink", [0.0, 1.0])
+def test_outline_is_that_of_resampled_distances(factor, shrink):
+    rng = np.random.default_rng(factor)
+    for cut in range(factor):
+        values = sitk.SmoothingRecursiveGaussian(sitk.GetImageFromArray(rng.random((45, 37), dtype=np.float32)), 1.5)
+        blocks = values > 0.5
+        shape = (factor * 45 - cut, factor * 37 - (factor - 1 - cut))
+        distance = sitk.SignedMaurerDistanceMap(blocks, squaredDistance=False, useImageSpacing=False)
+        distance.SetSpacing((factor, factor))
+        distance.SetOrigin(((factor - 1) / 2, (factor - 1) / 2))
+        full = sitk.Resample(distance, shape[::-1], outputSpacing=(1.0, 1.0), defaultPixelValue=1e6)
+        different = _enlarge(blocks, factor, shape, shrink) != (sitk.GetArrayFromImage(full) <= -shrink)
+        # None on x86. A processor that multiplies and adds in one step rounds ties of outside and inside otherwise.
+        assert different.mean() < 0.001
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(1024, 1536), (1025, 1537), (1537, 1023), (513, 40), (300, 200)])
+def test_shrunk_image_is_the_mean_of_blocks(shape, dtype):
+    pixels = (250 * np.random.default_rng(0).random(shape) - 0.4).astype(dtype)
+    small, factor = _shrink(pixels)
+    assert max(small.shape) <= 512 and small.dtype == np.float32
+    padded = np.pad(pixels, [(0, -length % factor) for length in shape], mode="edge")
+    blocks = padded.reshape(small.shape[0], factor, small.shape[1], factor)
+    expected = blocks.mean(axis=1, dtype=np.float32).mean(axis=2)
+    np.testing.assert_array_equal(small, expected)
 
 
 def test_breast_mask_of_large_image():

@@ -130,6 +130,14 @@ def test_damaged_layer_number(tmp_path):
     assert "damaged" in one_line_error(path, mammogram())
 
 
+def test_label_value_beyond_the_pixel_type(tmp_path):
+    """ITK would take 257 for 1 in an image of bytes."""
+    fields = {"Segment0_ID": "x", "Segment0_LabelValue": "257", "Segment1_ID": "y", "Segment1_LabelValue": "1"}
+    path = write(tmp_path / "a.seg.nrrd", label_image(lesion()), **fields)
+    assert "empty" in one_line_error(path, mammogram(), "x")
+    np.testing.assert_array_equal(read_segment(path, mammogram(), "y"), lesion())
+
+
 def test_segmentation_saved_by_slicer_core(tmp_path):
     """A file of Slicer's own storage node: overlapping segments, cropped to their extent."""
     slicer = pytest.importorskip("slicer")
@@ -384,6 +392,7 @@ def test_polygon_mask():
     assert inside.sum() == 36
     for again in (square, square[:1]):
         np.testing.assert_array_equal(polygon_mask(np.concatenate([square, again]), (12, 12)), inside)
+    assert not polygon_mask(square + 20, (12, 12)).any() and not polygon_mask(square - 20, (12, 12)).any()
     # neighbors share an edge and no pixel
     neighbor = polygon_mask(square + (6, 0), (12, 12))
     assert not (inside & neighbor).any() and (inside | neighbor)[2:8, 2:12].all()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 import math
+import os
 import re
 import warnings as python_warnings
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,7 +60,8 @@ class Mammogram:
     Parameters
     ----------
     image : SimpleITK.Image
-        Three-dimensional, size (columns, rows, 1), one component; stored values, never windowed; spacing in mm.
+        Three-dimensional, size (columns, rows, 1), one component; stored values, never windowed; spacing in mm. Some
+        may be NaN or infinite: a warning counts them, and what they spoil is left out where features are computed.
     spacing_source : str
         Where the pixel spacing comes from, in words.
     kind : {"recombined", "low_energy"} or None
@@ -66,7 +69,8 @@ class Mammogram:
     presentation : {"FOR PROCESSING", "FOR PRESENTATION"} or None
         DICOM PresentationIntentType, None where unknown.
     warnings : tuple of str
-        What a researcher should know before using the image, one line each.
+        What a researcher should know before using the image, one line each. That on NaN and infinite pixels is added
+        where there are any.
     file_spacings_mm : tuple of (float, float)
         (x, y) spacings, right or wrong, under which other programs show this file. A segmentation drawn there has one
         of them in its header although it lies on the very same pixels.
@@ -74,7 +78,7 @@ class Mammogram:
     Raises
     ------
     InputError
-        More than one slice or component, NaN or infinite or all equal pixels, spacing outside 0.02 to 1.0 mm.
+        More than one slice or component, no two different pixels that are finite, spacing outside 0.02 to 1.0 mm.
     """
 
     image: sitk.Image
@@ -90,10 +94,10 @@ class Mammogram:
         if self.image.GetNumberOfComponentsPerPixel() != 1:
             raise InputError("the image has several components per pixel; use a gray image")
         _check_spacing(self.spacing_mm)
-        if np.issubdtype(self.pixels.dtype, np.floating) and not np.isfinite(self.pixels).all():
-            raise InputError("the image contains NaN or infinite pixels; export it again without them")
-        if self.pixels.min() == self.pixels.max():
-            raise InputError("all pixels of the image are equal; there is nothing to measure")
+        warning = _check_pixels(self.pixels)
+        # Already there where an image that was read is put into another mammogram, as the scene does.
+        if warning and warning not in self.warnings:
+            object.__setattr__(self, "warnings", (*self.warnings, warning))
 
     @classmethod
     def from_array(
@@ -135,10 +139,11 @@ class Mammogram:
         image.SetDirection([float(value) for value in direction])
         return cls(image, spacing_source, **kwargs)
 
-    @cached_property
+    @property
     def pixels(self) -> np.ndarray:
-        """Stored values, shape (rows, columns), read-only."""
-        pixels = sitk.GetArrayFromImage(self.image)[0]
+        """Stored values, shape (rows, columns), read-only; no copy of the image's, and valid without it."""
+        # Made anew each time, because SimpleITK copies the pixels of an image that an array of them is kept of.
+        pixels = np.asarray(_Buffer(self.image))[0]
         pixels.flags.writeable = False
         return pixels
 
@@ -151,6 +156,44 @@ class Mammogram:
     def breast(self) -> np.ndarray:
         """Where the breast is, bool, shape (rows, columns); see `breast_mask`."""
         return breast_mask(self.pixels)
+
+
+class _Buffer:
+    """Pixels of an image for NumPy, whose arrays keep this; a view of SimpleITK's own does not keep its image."""
+
+    def __init__(self, image: sitk.Image) -> None:
+        self.__array_interface__ = sitk.GetArrayViewFromImage(image).__array_interface__
+        # Shares the pixels. They stay as they are: whoever changes the image changes a copy then.
+        self.image = sitk.Image(image)
+
+
+def _check_pixels(pixels: np.ndarray) -> str:
+    """What to say of NaN and infinite pixels, empty where there are none; refuses an image that shows nothing."""
+    finite = _finite(pixels)
+    shown = pixels if finite is None else pixels[finite]
+    if shown.size == 0:
+        raise InputError("all pixels of the image are NaN or infinite: there is nothing to measure; export it again")
+    if shown.min() == shown.max():
+        which = "" if finite is None else " that are not NaN or infinite"
+        raise InputError(
+            f"all pixels of the image{which} are equal ({shown.flat[0]:g}): there is nothing to measure; "
+            "choose another image or export it again"
+        )
+    if finite is None:
+        return ""
+    count = pixels.size - shown.size
+    return (
+        f"the image has {count:,} pixel{'s' * (count > 1)} that {'are' if count > 1 else 'is'} NaN or infinite: rings "
+        "leave such pixels out, features that they reach are not computed; replace them or export the image again"
+    )
+
+
+def _finite(pixels: np.ndarray) -> np.ndarray | None:
+    """Where pixels are neither NaN nor infinite, None where that is everywhere."""
+    if not np.issubdtype(pixels.dtype, np.floating):
+        return None
+    finite = np.isfinite(pixels)
+    return None if finite.all() else finite
 
 
 # --- Reading ----------------------------------------------------------------------------------------------------------
@@ -203,9 +246,7 @@ def as_slice(image: sitk.Image) -> sitk.Image:
     InputError
         Several slices, color, complex pixels.
     """
-    if image.GetDimension() == 2:
-        image = sitk.JoinSeries(image)
-    if image.GetDimension() != 3 or image.GetSize()[2] != 1:
+    if image.GetSize()[2:] not in ((), (1,)):
         size = " x ".join(str(n) for n in image.GetSize())
         raise InputError(f"has several slices or frames ({size}); use a single two-dimensional image")
     if image.GetNumberOfComponentsPerPixel() > 1:
@@ -213,7 +254,7 @@ def as_slice(image: sitk.Image) -> sitk.Image:
         image = sitk.VectorIndexSelectionCast(image, 0)
     if "complex" in image.GetPixelIDTypeAsString():
         raise InputError("has complex pixels; use a gray image")
-    return image
+    return sitk.JoinSeries(image) if image.GetDimension() == 2 else image
 
 
 def _check_gray(channels: np.ndarray) -> None:
@@ -221,8 +262,13 @@ def _check_gray(channels: np.ndarray) -> None:
     tolerance = 2 if channels.dtype == np.uint8 else 0
     colors = channels[..., : 3 if channels.shape[-1] > 2 else 1]
     alpha = channels[..., colors.shape[-1] :]
-    spread = colors.max(axis=-1) - colors.min(axis=-1)
-    if channels.shape[-1] > 4 or spread.max() > tolerance or (alpha.size and alpha.min() != alpha.max()):
+    # One after the other, because NumPy is slow along an axis of three.
+    each = [colors[..., index] for index in range(colors.shape[-1])]
+    with np.errstate(invalid="ignore"):
+        # No spread is small where a channel is NaN or infinite: gray has that in all channels alike.
+        same = reduce(np.maximum, each) - reduce(np.minimum, each) <= tolerance
+    gray = not np.isfinite(colors[~same]).any()
+    if channels.shape[-1] > 4 or not gray or (alpha.size and alpha.min() != alpha.max()):
         raise InputError("is a color image; use the gray mammogram itself, without color or annotations")
 
 
@@ -250,10 +296,8 @@ def _nifti_is_cut(path: Path) -> bool:
     try:
         with path.open("rb") as raw, gzip.open(raw) if path.suffix.lower() == ".gz" else raw as file:
             head = file.read(348)
-            length = len(head)
-            while block := file.read(1 << 22):
-                length += len(block)
-    except (OSError, EOFError):  # what gzip raises for a damaged stream
+            length = file.seek(0, os.SEEK_END)
+    except (OSError, EOFError, zlib.error):  # what gzip raises for a damaged stream
         return True
     order = "<" if head[:4] == b"\x5c\x01\x00\x00" else ">"
     if length < 348 or int.from_bytes(head[:4], "little" if order == "<" else "big") != 348:
@@ -508,6 +552,7 @@ def _mm(spacing_mm) -> str:
 # --- Breast -----------------------------------------------------------------------------------------------------------
 
 _WORKING_SIZE = 512  # pixels of the longer side that the breast is looked for at
+_LEAST_TO_SMOOTH = 4  # pixels of the shorter side, which ITK's recursive filter needs
 _MINIMUM_BREAST = 0.03  # of the image; a smaller component is a label or a phantom's text
 _MINIMUM_BACKGROUND = 0.01  # of the image; a smaller border region is a shadow or a paddle's edge
 _MINIMUM_BORDER = 0.25  # of the image's border, that the background takes
@@ -529,13 +574,50 @@ def breast_mask(pixels: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray of bool, shape (rows, columns)
-        All True where no clear background or no breast is found, as in a crop from inside the breast.
+        All True where no clear background or no breast is found, as in a crop from inside the breast. Pixels that are
+        NaN or infinite are never breast.
     """
-    everything = np.ones(np.shape(pixels), dtype=bool)
-    small, factor = _shrink(np.asarray(pixels))
+    pixels = np.asarray(pixels)
+    finite = _finite(pixels)
+    return _find_breast(pixels) if finite is None else _find_finite_breast(pixels, finite)
+
+
+def _find_finite_breast(pixels: np.ndarray, finite: np.ndarray) -> np.ndarray:
+    """Find the breast in an image with pixels that are NaN or infinite."""
+    breast = np.zeros(pixels.shape, dtype=bool)
+    if not finite.any():
+        return breast
+    # What was padded with NaN hides the border, on which the air is told.
+    hits = [np.flatnonzero(finite.any(axis=1 - axis)) for axis in (0, 1)]
+    box = tuple(slice(found[0], found[-1] + 1) for found in hits)
+    known = finite[box]
+    border = np.concatenate([known[0], known[-1], known[:, 0], known[:, -1]])
+    # Where the border is NaN all the same, a program has blanked the air with it.
+    blanked = 1.0 - border.mean() >= _MINIMUM_BORDER
+    breast[box] = _find_breast(known.astype(np.uint8) if blanked else _filled(pixels[box], known)) & known
+    return breast
+
+
+def _filled(pixels: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Pixels with those that are not known interpolated along the rows, and in rows without any along the columns."""
+    pixels, known = pixels.copy(), known.copy()
+    for lines, lines_known in ((pixels, known), (pixels.T, known.T)):
+        for index in np.flatnonzero(lines_known.any(axis=1) & ~lines_known.all(axis=1)):
+            there = lines_known[index].copy()
+            lines[index, ~there] = np.interp(np.flatnonzero(~there), np.flatnonzero(there), lines[index, there])
+            lines_known[index] = True
+    return pixels
+
+
+def _find_breast(pixels: np.ndarray) -> np.ndarray:
+    """Find the breast where all pixels are finite."""
+    small, factor = _shrink(pixels)
+    if min(small.shape) < _LEAST_TO_SMOOTH:
+        return np.ones(pixels.shape, dtype=bool)
+    small = _smooth(small, 1.0)
     background = _background(small)
     if background is None:
-        return everything
+        return np.ones(pixels.shape, dtype=bool)
     difference = _difference(small, *background)
     breast = sitk.BinaryMorphologicalOpening(sitk.GetImageFromArray(difference.astype(np.uint8)), (3, 3))
     breast = sitk.RelabelComponent(sitk.ConnectedComponent(breast)) == 1
@@ -544,20 +626,22 @@ def breast_mask(pixels: np.ndarray) -> np.ndarray:
     padded = background[1] < _EXPORTED_NOISE  # the breast may stand free in an image that was padded
     inside = not padded and not (found[:8].any() or found[-8:].any() or found[:, :8].any() or found[:, -8:].any())
     if inside or not _MINIMUM_BREAST < found.mean() < 1.0 - _MINIMUM_BACKGROUND:
-        return everything
+        return np.ones(pixels.shape, dtype=bool)
     # Against blackened air the outline lies where the smoothing ends, a block outside the skin
-    return _enlarge(breast, factor, everything.shape, shrink=1.0 if padded else 0.0)
+    return _enlarge(breast, factor, pixels.shape, shrink=1.0 if padded else 0.0)
 
 
 def _shrink(pixels: np.ndarray) -> tuple[np.ndarray, int]:
-    """Mean of blocks, smoothed, as float32, and the side of the blocks."""
+    """Mean of blocks as float32, and the side of the blocks; the last row and column are repeated to fill blocks."""
     factor = max(1, math.ceil(max(pixels.shape) / _WORKING_SIZE))
-    pad = [(0, -length % factor) for length in pixels.shape]
-    padded = np.pad(pixels, pad, mode="edge")
-    rows, columns = padded.shape
-    small = padded.reshape(rows // factor, factor, columns).mean(axis=1, dtype=np.float32)
-    small = small.reshape(rows // factor, columns // factor, factor).mean(axis=2)
-    return _smooth(small, 1.0), factor
+    rows, columns = pixels.shape
+    whole = rows - rows % factor
+    small = pixels[:whole].reshape(-1, factor, columns).mean(axis=1, dtype=np.float32)
+    if whole < rows:
+        last = np.pad(pixels[whole:], [(0, -rows % factor), (0, 0)], mode="edge")
+        small = np.concatenate([small, last.mean(axis=0, dtype=np.float32)[np.newaxis]])
+    small = np.pad(small, [(0, 0), (0, -columns % factor)], mode="edge")
+    return small.reshape(len(small), -1, factor).mean(axis=2), factor
 
 
 def _smooth(values: np.ndarray, sigma: float) -> np.ndarray:
@@ -607,12 +691,45 @@ def _close(breast: sitk.Image) -> sitk.Image:
 
 
 def _enlarge(breast: sitk.Image, factor: int, shape: tuple[int, int], shrink: float) -> np.ndarray:
-    """Bring a mask of blocks to full size with a smooth outline, drawn in by `shrink` blocks."""
-    distance = sitk.SignedMaurerDistanceMap(breast, squaredDistance=False, useImageSpacing=False)
-    distance.SetSpacing((factor, factor))
-    distance.SetOrigin(((factor - 1) / 2, (factor - 1) / 2))
-    outside = 1e6
-    full = sitk.Resample(
-        distance, shape[::-1], sitk.Transform(), sitk.sitkLinear, (0.0, 0.0), (1.0, 1.0), (1.0, 0.0, 0.0, 1.0), outside
+    """Bring a mask of blocks to full size with a smooth outline, drawn in by `shrink` blocks.
+
+    The outline is where the distance to that of the blocks, interpolated linearly from one block's center to the next,
+    is `shrink`. Blocks that it cannot cross, being that far from it with all their neighbors, are filled as a whole.
+    """
+    image = sitk.SignedMaurerDistanceMap(breast, squaredDistance=False, useImageSpacing=False)
+    distance = sitk.GetArrayFromImage(image)
+    framed = np.pad(distance, 1, mode="edge")
+    rows, columns = distance.shape
+    around = [framed[row : row + rows, column : column + columns] for row in range(3) for column in range(3)]
+    lowest, highest = reduce(np.minimum, around), reduce(np.maximum, around)
+    inside = np.repeat(highest < -shrink, factor, axis=1)[:, : shape[1]]
+    mask = np.repeat(inside, factor, axis=0)[: shape[0]]
+    crossed = np.nonzero((lowest <= -shrink) & (highest >= -shrink))
+    # Where the last blocks reach beyond the image, its last row and column stand for what is not there.
+    rows, columns = (
+        np.minimum(factor * block[:, np.newaxis] + np.arange(factor), length - 1)
+        for block, length in zip(crossed, shape)
     )
-    return sitk.GetArrayViewFromImage(full) <= -shrink
+    pixels = rows[:, :, np.newaxis], columns[:, np.newaxis, :]
+    mask[pixels] = _interpolate(distance, factor, shape, *pixels) <= -shrink
+    return mask
+
+
+def _interpolate(
+    blocks: np.ndarray, factor: int, shape: tuple[int, int], rows: np.ndarray, columns: np.ndarray
+) -> np.ndarray:
+    """Values at pixels between the blocks' centers, with the very rounding of ITK's ResampleImageFilter."""
+    y = (rows - (factor - 1) / 2) * (1 / factor)
+    start, stop = (0 - (factor - 1) / 2) * (1 / factor), (shape[1] - (factor - 1) / 2) * (1 / factor)
+    x = start + columns / shape[1] * (stop - start)
+    (top, below, down), (left, right, across) = (_between(at, size) for at, size in zip((y, x), blocks.shape))
+    blocks = blocks.astype(np.float64)
+    upper = blocks[top, left] + (blocks[top, right] - blocks[top, left]) * across
+    lower = blocks[below, left] + (blocks[below, right] - blocks[below, left]) * across
+    return (upper + (lower - upper) * down).astype(np.float32)
+
+
+def _between(at: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Indices of the two values on either side of a position, and how far it is from the first to the second."""
+    first = np.maximum(np.floor(at).astype(int), 0)
+    return first, np.minimum(first + 1, size - 1), np.maximum(at - first, 0.0)

@@ -6,7 +6,7 @@ import csv
 import json
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import SimpleITK as sitk
 
 from .errors import InputError
 from .mammogram import FORMATS_WITH_GEOMETRY, Mammogram, as_slice, check_file, read_image
+from .regions import bounding_box
 
 MAXIMUM_LOSS = 0.01  # of a segment's area, that may be lost on the way to the image's grid
 _MAXIMUM_LABELS = 100
@@ -73,7 +74,7 @@ def read_segment(
     Contours are taken in pixels, the center of the first pixel being (0, 0); a pixel belongs to a contour if its center
     lies inside. Parts outside the image are cut off.
     """
-    mask, name = _read(path, mammogram, segment, image_name)
+    ((mask, name),) = _read(path, mammogram, [_text(segment)], image_name)
     if not mask.any():
         raise InputError(f"{Path(path).name}: segment {name} is empty on this image; outline the lesion")
     return mask
@@ -96,14 +97,14 @@ def read_segments(
     ndarray of bool, shape (rows, columns)
     """
     union = np.zeros(mammogram.pixels.shape, dtype=bool)
-    for segment in [segments] if isinstance(segments, str) else segments:
-        if _text(segment):
-            union |= _read(path, mammogram, segment, image_name)[0]
+    names = [name for name in map(_text, [segments] if isinstance(segments, str) else segments) if name]
+    for mask, _ in _read(path, mammogram, names, image_name) if names else ():
+        union |= mask
     return union
 
 
-def _read(path, mammogram: Mammogram, segment, image_name: str | None) -> tuple[np.ndarray, str]:
-    """Mask and name of the segment chosen; errors begin with the file's name."""
+def _read(path, mammogram: Mammogram, names: list[str], image_name: str | None) -> Iterator[tuple[np.ndarray, str]]:
+    """Masks and names of the segments chosen; errors begin with the file's name."""
     path = Path(path)
     try:
         check_file(path)
@@ -111,8 +112,9 @@ def _read(path, mammogram: Mammogram, segment, image_name: str | None) -> tuple[
             available = _contours(path, mammogram, image_name)
         else:
             available = _labels(path, mammogram)
-        chosen = _choose(available, _text(segment))
-        return chosen.mask(), chosen.names[0]
+        for name in names:
+            chosen = _choose(available, name)
+            yield chosen.mask(), chosen.names[0]
     except InputError as error:
         raise InputError(f"{path.name}: {error}") from None
 
@@ -160,15 +162,21 @@ def _labels(path: Path, mammogram: Mammogram) -> list[_Segment]:
     if image.HasMetaDataKey("Segment0_ID") or image.HasMetaDataKey("Segment0_Name"):
         return _slicer_segments(image, mammogram)
     image = as_slice(image)
-    values = np.unique(sitk.GetArrayViewFromImage(image))
-    if not np.array_equal(values, np.round(values)) or values.size > _MAXIMUM_LABELS + 1:
+    pixels = sitk.GetArrayViewFromImage(image)[0]
+    values = np.unique(pixels[_drawn(pixels)])
+    values = values[values != 0]
+    if not np.array_equal(values, np.round(values)) or values.size > _MAXIMUM_LABELS:
         raise InputError("is no label image (many values, or fractions); save the segmentation without smoothing")
     has_geometry = image_io in FORMATS_WITH_GEOMETRY
     return [
-        _Segment((str(int(value)),), lambda value=value: _on_grid(image == float(value), mammogram, has_geometry))
+        _Segment((str(int(value)),), lambda value=value: _on_grid(image, float(value), mammogram, has_geometry))
         for value in values
-        if value != 0
     ]
+
+
+def _drawn(pixels: np.ndarray) -> tuple[slice, slice]:
+    """Rows and columns that hold all pixels of a label image that are not 0, none of either where there are none."""
+    return bounding_box(pixels) if pixels.any() else (slice(0, 0), slice(0, 0))
 
 
 def _slicer_segments(image: sitk.Image, mammogram: Mammogram) -> list[_Segment]:
@@ -196,7 +204,7 @@ def _slicer_segments(image: sitk.Image, mammogram: Mammogram) -> list[_Segment]:
         if not 0 <= layer < layers:
             raise InputError(f"is damaged: Segment{number} is in layer {layer} of {layers}; save it again")
         names = (field(number, "Name") or field(number, "ID"), field(number, "ID"), str(value))
-        available.append(_Segment(names, lambda at=layer, value=value: _on_grid(_layer(image, at) == value, mammogram)))
+        available.append(_Segment(names, lambda at=layer, value=value: _on_grid(_layer(image, at), value, mammogram)))
         number += 1
     return available
 
@@ -208,13 +216,13 @@ def _layer(image: sitk.Image, index: int) -> sitk.Image:
 # --- Grids ------------------------------------------------------------------------------------------------------------
 
 
-def _on_grid(label: sitk.Image, mammogram: Mammogram, has_geometry: bool = True) -> np.ndarray:
-    """Bring a one-slice mask to the image's pixels by the rules of `read_segment`."""
+def _on_grid(label: sitk.Image, value: float, mammogram: Mammogram, has_geometry: bool = True) -> np.ndarray:
+    """Bring what has a value in a one-slice label image to the image's pixels by the rules of `read_segment`."""
     image = mammogram.image
     if not has_geometry:
         if label.GetSize() != image.GetSize():
             raise InputError(f"has {_size(label)} pixels, the image {_size(image)}; draw it on this image")
-        return sitk.GetArrayFromImage(label)[0].astype(bool)
+        return _paste(label, value, mammogram, np.zeros(2, dtype=int))
     axes, label_axes = (np.reshape(one.GetDirection(), (3, 3)) for one in (image, label))
     offset = axes.T @ np.subtract(label.GetOrigin(), image.GetOrigin())  # along the image's columns, rows, normal
     half_slice = 0.5 * max(label.GetSpacing()[2], image.GetSpacing()[2])
@@ -225,21 +233,25 @@ def _on_grid(label: sitk.Image, mammogram: Mammogram, has_geometry: bool = True)
         for shown in (mammogram.spacing_mm, *mammogram.file_spacings_mm, (1.0, 1.0)):
             start = offset[:2] / shown
             if np.allclose(spacing, shown, rtol=1e-3) and np.allclose(start, np.round(start), atol=0.1):
-                return _paste(label, mammogram, np.round(start).astype(int))
-    return _resample(label, mammogram, axes.T @ label_axes, offset)
+                return _paste(label, value, mammogram, np.round(start).astype(int))
+    return _resample(label == value, mammogram, axes.T @ label_axes, offset)
 
 
-def _paste(label: sitk.Image, mammogram: Mammogram, start: np.ndarray) -> np.ndarray:
-    """Copy a mask that begins at column and row `start` of the image."""
-    source = sitk.GetArrayViewFromImage(label)[0]
+def _paste(label: sitk.Image, value: float, mammogram: Mammogram, start: np.ndarray) -> np.ndarray:
+    """Copy what has a value in a label image that begins at column and row `start` of the image."""
+    values = sitk.GetArrayViewFromImage(label)[0]
+    if value:  # a segment of value 0 has what is outside the box, too
+        box = _drawn(values)
+        values, start = values[box], start + (box[1].start, box[0].start)
+    source = values == value
+    # Pages that nothing is written to take no memory.
     mask = np.zeros(mammogram.pixels.shape, dtype=bool)
     first = np.maximum(start[::-1], 0)
-    last = np.minimum(start[::-1] + source.shape, mask.shape)
-    if (last > first).all():
-        inside = tuple(slice(a, b) for a, b in zip(first, last))
-        mask[inside] = source[tuple(slice(a - s, b - s) for a, b, s in zip(first, last, start[::-1]))]
+    last = np.maximum(np.minimum(start[::-1] + source.shape, mask.shape), first)
+    kept = source[tuple(slice(a - s, b - s) for a, b, s in zip(first, last, start[::-1]))]
+    mask[tuple(map(slice, first, last))] = kept
     pixel_mm2 = math.prod(mammogram.spacing_mm)
-    _check_loss(np.count_nonzero(source) * pixel_mm2, np.count_nonzero(mask) * pixel_mm2)
+    _check_loss(np.count_nonzero(source) * pixel_mm2, np.count_nonzero(kept) * pixel_mm2)
     return mask
 
 
@@ -386,13 +398,17 @@ def polygon_mask(points: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     ndarray of bool, shape (rows, columns)
         Centers on a left or top edge are inside, on a right or bottom edge outside, so that neighbors never overlap.
     """
-    rows, columns = shape
-    turns = np.zeros((rows, columns + 1), dtype=np.int32)
+    mask = np.zeros(shape, dtype=bool)
+    # All that it may have a part in, with rounding; `turns` has a column more for what lies to the right of that.
+    left, top = np.clip(np.floor(points.min(axis=0)), 0, shape[::-1]).astype(int)
+    right, bottom = np.clip(np.ceil(points.max(axis=0)) + 1, 0, shape[::-1]).astype(int)
+    turns = np.zeros((bottom - top, right - left + 1), dtype=np.int32)
     for (x0, y0), (x1, y1) in zip(points, np.roll(points, -1, axis=0)):
         sign = 1 if y1 > y0 else -1
         (xa, ya), (xb, yb) = ((x0, y0), (x1, y1)) if sign > 0 else ((x1, y1), (x0, y0))
-        crossed = np.arange(max(0, math.ceil(ya)), min(rows, math.ceil(yb)))  # ya <= row < yb
+        crossed = np.arange(max(0, math.ceil(ya)), min(bottom, math.ceil(yb)))  # ya <= row < yb
         if crossed.size:
             x = xa + (crossed - ya) * ((xb - xa) / (yb - ya))
-            turns[crossed, np.clip(np.ceil(x), 0, columns).astype(int)] += sign
-    return np.cumsum(turns, axis=1)[:, :-1] != 0
+            turns[crossed - top, np.clip(np.ceil(x), left, right).astype(int) - left] += sign
+    mask[top:bottom, left:right] = np.cumsum(turns, axis=1)[:, :-1] != 0
+    return mask
