@@ -65,7 +65,8 @@ def _compile(function: Callable, options: dict[str, Any]) -> Callable:
         file._source_stamp = (file._source_stamp, _sources())
         return made
     except (RuntimeError, AttributeError):
-        # No directory for the compiled code can be written to, or numba keeps it another way: compiled in every process.
+        # No directory for the compiled code can be written to, or numba keeps it another way than it used to: every
+        # process compiles anew.
         return njit(**options)(function)
 
 

@@ -4,7 +4,7 @@ All of them take the indices of :class:`discretization.DiscretizedRegion`: an in
 and ``k + 1`` at the ``k``-th gray level that occurs. Its margin is at least as wide as the largest offset, so no kernel
 checks for the border of the image; and they run over its spans, the pixels of the region that lie side by side in a
 row, because a ring leaves most of its box empty. Gray levels that do not occur take no memory, and nothing here is
-larger than the matrix of one direction. All but :func:`offsets` can be called from compiled code as well as from Python.
+larger than the matrix of one direction. All but :func:`offsets` can be called from compiled code and from Python.
 """
 
 from __future__ import annotations
@@ -362,10 +362,7 @@ def _zones(indices, spans, n_levels):
     for k in range(len(spans)):
         start, width = spans[k, 0], spans[k, 1]
         y, first = start // columns, start % columns
-        row, row_above = (
-            pixels[start - first : start - first + columns],
-            pixels[start - first - columns : start - first],
-        )
+        row_above, row = pixels[(y - 1) * columns : y * columns], pixels[y * columns : (y + 1) * columns]
         labels, above = both_rows[y % 2], both_rows[(y - 1) % 2]
         for x in range(first, first + width):
             level = row[x]

@@ -1,8 +1,8 @@
 """Features of the texture matrices, named and defined as in pyradiomics 3.0.1.
 
-Run lengths, zones and dependences share their definitions. Functions that give values are compiled and can be called
-from compiled code; those that give features put names to the values. No loop here runs over more than the elements of a matrix
-that are not zero, the pairs of gray levels that occur, or the gray levels up to the highest.
+Run lengths, zones and dependences share their definitions. Functions that give values are compiled; those that give
+features put names to the values. No loop here runs over more than the elements of a matrix that are not zero, the
+pairs of gray levels that occur, or the gray levels up to the highest.
 """
 
 from __future__ import annotations
