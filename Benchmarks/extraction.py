@@ -7,7 +7,7 @@ the others. Printed are medians, peak memory of the processes and the largest re
 SlicerRadiomics starts pyradiomics' command line for each region, with image and mask as files. On one slice pyradiomics
 leaves LoG out, so in both of its ways LoG is computed in the plane, by the same filter of ITK as here.
 
-    python Benchmarks/extraction.py [--only table] [--sizes "2294 x 1914"] [--bin-widths 25] [--others PYTHON]
+    .venv/bin/python Benchmarks/extraction.py [--only table] [--sizes "2294 x 1914"] [--bin-widths 25] [--others PYTHON]
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ cross-validation and the bootstrap. Of the script that a researcher would write 
 measured, because the whole would take days: the penalty of one region's LASSO by ten-fold cross-validation over the
 same penalties. The same signature is measured with ours beside it, and the ratio is that of the two.
 
-    python Benchmarks/training.py [--replicates 200] [--repeats 10] [--jobs 2]
+    .venv/bin/python Benchmarks/training.py [--replicates 200] [--repeats 10] [--jobs 2]
 """
 
 from __future__ import annotations

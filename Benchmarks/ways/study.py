@@ -63,7 +63,18 @@ def write(folder: Path, image: sitk.Image, masks: Mapping[str, np.ndarray]) -> P
 def read(folder: Path, count: int = 5) -> tuple[sitk.Image, dict[str, np.ndarray]]:
     """Image and the first masks of a folder."""
     names = list(region_pixels(folder))[:count]
-    return sitk.ReadImage(str(folder / "image.nrrd")), {name: np.load(folder / f"{name}.npy") for name in names}
+    return sitk.ReadImage(str(folder / "image.nrrd")), {name: _read_mask(folder / f"{name}.npy") for name in names}
+
+
+def _read_mask(path: Path) -> np.ndarray:
+    """A mask as `make_regions` gives it: what lies around the region is never written and takes no memory."""
+    from HER2NomogramLib.regions import bounding_box
+
+    whole = np.load(path, mmap_mode="r")
+    box = bounding_box(whole)
+    mask = np.zeros(whole.shape, dtype=bool)
+    mask[box] = whole[box]
+    return mask
 
 
 def region_pixels(folder: Path) -> dict[str, int]:

@@ -19,6 +19,7 @@ from ..compiled import compiled
 # Pairs are counted in a square table as long as it has no more elements than this, or than this many times the pixels.
 _SMALL_TABLE = 1 << 18
 _PER_PIXEL = 8
+_TILE = 32
 # Runs and zones up to this size are counted in a table, the few longer ones in a list.
 _LONGEST = 64
 
@@ -229,11 +230,7 @@ def _count_pairs(indices, spans, dy, dx, table):
 def _entries_of_table(table, symmetrical):
     n = table.shape[0]
     if symmetrical:
-        for i in range(1, n):
-            table[i, i] *= 2
-            for j in range(1, i):
-                table[i, j] += table[j, i]
-                table[j, i] = table[i, j]
+        _add_transposed(table)
     size = 0
     for i in range(1, n):
         for j in range(1, n):
@@ -246,6 +243,18 @@ def _entries_of_table(table, symmetrical):
                 rows[size], columns[size], counts[size] = i - 1, j - 1, table[i, j]
                 size += 1
     return rows, columns, counts
+
+
+@compiled
+def _add_transposed(table):
+    n = table.shape[0]
+    # Tile by tile, because what is mirrored lies far apart in memory.
+    for rows in range(0, n, _TILE):
+        for columns in range(0, rows + 1, _TILE):
+            for i in range(rows, min(rows + _TILE, n)):
+                for j in range(columns, min(columns + _TILE, i + 1)):
+                    table[i, j] += table[j, i]
+                    table[j, i] = table[i, j]
 
 
 @compiled
