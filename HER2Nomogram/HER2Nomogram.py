@@ -8,6 +8,7 @@ import os
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from subprocess import SubprocessError
 from typing import Annotated
@@ -33,6 +34,9 @@ from HER2NomogramLib.errors import InputError
 from HER2NomogramLib.features import ExtractionSettings, case_threads, prepare_engine
 from HER2NomogramLib.modelfile import default_model_path, load_model
 from HER2NomogramLib.prediction import TUMOR_DIAMETER, case_regions, check_extraction, predict_case
+from HER2NomogramLib.preparation import EnginePreparation
+
+_WRONG_STYLE = "color: #b3261e; font-weight: bold;"
 
 
 class HER2Nomogram(ScriptedLoadableModule):
@@ -117,7 +121,11 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._watched = (None, None)
         self._spacingKey = None
         self._prediction = None
-        self._enginePrepared = False
+        self._engineAsked = self._engineLoaded = False
+        self._preparation = None
+        self._preparationTimer = None
+        self._applying = False
+        self._applyWaits = False
         self._resultKey = None
         self._resultOutlines = None
         self._pixelsChanged = False
@@ -157,6 +165,9 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         header = self.ui.featuresTable.horizontalHeader()
         header.setSectionResizeMode(1, qt.QHeaderView.Stretch)
         header.sectionResized.connect(self.onPanelResized)
+        self._preparationTimer = qt.QTimer()
+        self._preparationTimer.setInterval(200)
+        self._preparationTimer.timeout.connect(self.onPreparationTimer)
         self._setupCohort()
         self.initializeParameterNode()
 
@@ -164,6 +175,9 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Called when the widget is destroyed."""
         if self._cohortTimer is not None:
             self.onCohortCancel()
+        if self._preparation is not None:
+            self._preparationTimer.stop()
+            self._preparation.stop()
         self.setParameterNode(None)
         self._watch(None, None)
         self.removeObservers()
@@ -173,6 +187,7 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._outlinesChanged = False
         self.onOutlinesChanged()
         self.initializeParameterNode()
+        self._prepareEngine()
 
     def exit(self):
         """Called when the user opens another module; the outlines stay watched, because they are edited there."""
@@ -220,6 +235,7 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def setParameterNode(self, parameterNode):
         """Connect to a parameter node, or to none."""
+        self._stopWaiting()  # with choices that may be gone
         if self._parameterNode:
             self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
             self._parameterNodeGuiTag = None
@@ -453,7 +469,7 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             missing.append(_("a segmentation"))
         elif not self._parameterNode.lesionSegmentID:
             missing.append(_("the lesion's segment"))
-        self.ui.applyButton.setEnabled(not missing)
+        self.ui.applyButton.setEnabled(not (missing or self._applying or self._applyWaits))
         self.ui.applyButton.setToolTip(
             _("Choose {missing} first.").format(missing=_(" and ").join(missing))
             if missing
@@ -463,24 +479,58 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     # --- Result ------------------------------------------------------------------------------------------------------
 
     def onApply(self, *args):
-        """Compute and show the prediction; what the user can put right is said in one line."""
+        """Compute and show the prediction, once the feature engine is there."""
+        if self._applying or self._applyWaits:
+            return
+        node = self._parameterNode
         self._showStatus("")
-        predicted, message = False, ""
-        with slicer.util.tryWithErrorDisplay(_("The prediction failed."), waitCursor=True):
-            try:
-                self._prepareEngine()
-                self._predict()
-                predicted = True
-                self._writeRegions()
-            except InputError as error:
-                message = str(error)
-        self._updateStale()
-        self._showStatus(self.logic.engineNotice if predicted else "")
-        if predicted:
-            self._showNomogram()
+        with self._busy():
+            self._askForEngine()
+        # While the user was asked and packages were installed, the scene may have been closed.
+        if self._parameterNode is not node:
+            return
+        self._prepareEngine()
+        message = self._engineMessage() if self._model else ""
         if message:
-            self._showStatus(message)
-            slicer.util.errorDisplay(message, windowTitle=_("HER2 Nomogram"))
+            self._applyWaits = True
+            self._updateApplyButton()
+            self._showStatus(message, wrong=False)
+            self._preparationTimer.start()
+        else:
+            self._apply()
+
+    def _apply(self):
+        """What the user can put right is said in one line."""
+        with self._busy():
+            predicted, message = False, ""
+            try:
+                with slicer.util.tryWithErrorDisplay(_("The prediction failed."), waitCursor=True):
+                    try:
+                        self._predict()
+                        predicted = True
+                        self._writeRegions()
+                    except InputError as error:
+                        message = str(error)
+            finally:
+                self._showStatus("")
+                self._updateStale()
+            if predicted:
+                self._showNomogram()
+            if message:
+                self._showStatus(message)
+                slicer.util.errorDisplay(message, windowTitle=_("HER2 Nomogram"))
+
+    @contextmanager
+    def _busy(self):
+        """Apply cannot be pressed meanwhile: dialogs of packages let other events through."""
+        self._applying = True
+        self.ui.applyButton.setEnabled(False)
+        try:
+            yield
+        finally:
+            self._applying = False
+            if self._parameterNode:
+                self._updateApplyButton()
 
     def _case(self):
         """How image and segments of the parameter node are to be read."""
@@ -489,19 +539,6 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             "pixelSpacingMm": node.pixelSpacingMm or None,
             "excludeSegmentIDs": [i for i in node.excludeSegmentIDs if i != node.lesionSegmentID],
         }
-
-    def _prepareEngine(self):
-        """Ask for what the fast engine needs, and say what takes some seconds at its first use."""
-        if self._enginePrepared or self._parameterNode.engine != scene.FAST:
-            return
-        self._enginePrepared = True
-        if unavailable():
-            self._packagesAvailable(only=("numba", "scipy"))
-        self._showStatus(_("Preparing the feature engine. At its first use this takes some ten seconds ..."))
-        # The button is off while the message comes onto the screen, so that it cannot be pressed again.
-        self.ui.applyButton.setEnabled(False)
-        slicer.app.processEvents()
-        self._updateApplyButton()
 
     def _predict(self):
         node = self._parameterNode
@@ -514,6 +551,7 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             engine=node.engine,
             **self._case(),
         )
+        self._engineLoaded = self._engineLoaded or node.engine == scene.FAST
         self.logic.showPrediction(prediction, picture=False)
         nodes = (node.segmentation, (node.lesionSegmentID, *node.excludeSegmentIDs), node.inputVolume)
         self._prediction, self._resultKey = prediction, self._inputKey()
@@ -549,8 +587,9 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             tuple(sorted(self._clinicalTexts().items())),
         )
 
-    def _showStatus(self, message):
+    def _showStatus(self, message, wrong=True):
         self.ui.statusLabel.setText(message)
+        self.ui.statusLabel.setStyleSheet(_WRONG_STYLE if wrong else "color: gray;")
         self.ui.statusLabel.setVisible(bool(message))
 
     def _updateStale(self):
@@ -580,8 +619,9 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         )
         self.ui.decisionLabel.setText(self._decision(prediction))
         self.ui.noticeLabel.setText(prediction.notice)
-        self.ui.warningsLabel.setText("\n".join(f"⚠ {text[:1].upper()}{text[1:]}" for text in prediction.warnings))
-        self.ui.warningsLabel.setVisible(bool(prediction.warnings))
+        warnings = [text for text in (*prediction.warnings, self.logic.engineNotice) if text]
+        self.ui.warningsLabel.setText("\n".join(f"⚠ {text[:1].upper()}{text[1:]}" for text in warnings))
+        self.ui.warningsLabel.setVisible(bool(warnings))
         self.ui.emptyLabel.setVisible(False)
         self.ui.resultFrame.setVisible(True)
         self._showFeatures(prediction.selected_features)
@@ -621,6 +661,65 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         rows = min(max(len(features), 1), 8)
         table.setFixedHeight(rows * table.rowHeight(0) + 28)
 
+    # --- Feature engine ----------------------------------------------------------------------------------------------
+
+    def _askForEngine(self):
+        """Ask, once, for what the fast engine needs."""
+        if not self._engineAsked and self._parameterNode.engine == scene.FAST:
+            self._engineAsked = True
+            if unavailable():
+                self._packagesAvailable(only="numba")
+
+    def _prepareEngine(self):
+        """Start, once, the process that compiles the fast engine where it never was on this computer."""
+        if self._preparation or self._parameterNode.engine != scene.FAST or not importlib.util.find_spec("numba"):
+            return
+        try:
+            self._preparation = self.logic.startEnginePreparation()
+            self._preparationTimer.start()
+        except InputError as error:
+            # Compiled when it is needed, then, which takes as long.
+            logging.getLogger("HER2Nomogram").warning("%s", error)
+
+    def _engineMessage(self):
+        """What to say while the fast engine is waited for; empty where there is nothing to wait for."""
+        if self._preparation is None or self._engineLoaded or self._parameterNode.engine != scene.FAST:
+            return ""
+        if self._preparation.update():
+            return (
+                _("Compiling the feature engine. This is done once on a computer and takes about half a minute ...")
+                if self._preparation.compiling
+                else _("Loading the feature engine ...")
+            )
+        if self._preparation.not_kept:
+            return _("Compiling the feature engine. Slicer does not respond for about half a minute ...")
+        return ""
+
+    def onPreparationTimer(self, *args):
+        """Say what is waited for, or go on with what has waited."""
+        message = self._engineMessage() if self._applyWaits else ""
+        running = self._preparation.update()
+        # Also where the window stands still next: it has to be on the screen by then.
+        if message and message != self.ui.statusLabel.text:
+            self._showStatus(message, wrong=False)
+        elif not running:
+            self._preparationTimer.stop()
+            if self._preparation.output:
+                logging.getLogger("HER2Nomogram").info("Preparing the feature engine:\n%s", self._preparation.output)
+            if self._applyWaits:
+                self._applyWaits = False
+                self._apply()
+        elif not message:
+            self._stopWaiting()  # another engine was chosen
+
+    def _stopWaiting(self):
+        """Apply has to be pressed again."""
+        if self._applyWaits:
+            self._applyWaits = False
+            self._showStatus("")
+            if self._parameterNode:
+                self._updateApplyButton()
+
     # --- Picture of the nomogram -------------------------------------------------------------------------------------
 
     def onInstallPlotting(self, *args):
@@ -637,6 +736,8 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _showNomogram(self):
         drawn = self._plottingAvailable()
+        if self._prediction is None:  # the scene was closed while the user was asked
+            return
         if drawn:
             import qt
 
@@ -790,6 +891,7 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             bootstrap=node.cohortBootstrap,
             repeats=node.cohortRepeats,
             jobs=node.cohortJobs,
+            engine="" if node.engine == scene.SLICER_RADIOMICS else node.engine,
             outcome=node.cohortOutcome,
             predictors=node.cohortPredictors,
             strata=node.cohortStrata,
@@ -819,6 +921,15 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         choices = self._cohortChoices()
         training = node.cohortMode is command.Mode.TRAIN
         ui.cohortImagesLabel.setVisible(choices.needs_images)
+        ui.cohortImagesLabel.setText(
+            _("Blank: features are extracted from the images, by engine {name}, as chosen under Advanced.").format(
+                name=choices.engine
+            )
+            if choices.engine
+            else _(
+                "Blank: features are extracted from the images, by engine fast: SlicerRadiomics is for one case alone."
+            )
+        )
         ui.cohortOtherSoftwareCheckBox.setVisible(training and not choices.needs_images)
         ui.cohortCostLabel.setText(choices.cost)
         ui.useModelButton.setVisible(node.cohortMode is not command.Mode.ASSOCIATE)
@@ -855,7 +966,7 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ui.cohortStatusLabel.setText(message)
         ui.cohortStatusLabel.setVisible(bool(message))
         wrong = bool(message) and state in (None, command.FAILED)
-        ui.cohortStatusLabel.setStyleSheet("color: #b3261e; font-weight: bold;" if wrong else "")
+        ui.cohortStatusLabel.setStyleSheet(_WRONG_STYLE if wrong else "")
         # Also where there is no model, because the report says why.
         ui.openReportButton.setEnabled(run is not None and run.files.report in run.written)
         ui.useModelButton.setEnabled(state == command.DONE and run.files.model is not None)
@@ -937,7 +1048,7 @@ class HER2NomogramLogic(ScriptedLoadableModuleLogic):
             By default the demonstration model.
         engine : str
             ``"fast"``, ``"pyradiomics"`` or ``"SlicerRadiomics"``. Where the fast one cannot be used, pyradiomics takes
-            over, and ``engineNotice`` says why.
+            over; ``engineNotice`` says why, or what slows the engine down.
 
         Returns
         -------
@@ -949,11 +1060,12 @@ class HER2NomogramLogic(ScriptedLoadableModuleLogic):
         mammogram = scene.mammogram_from_volume(volumeNode, pixelSpacingMm)
         lesion = scene.lesion_mask(segmentationNode, lesionSegmentID, volumeNode)
         exclude = scene.excluded_mask(segmentationNode, excludeSegmentIDs, volumeNode)
-        self.engineNotice, options = "", {"engine": engine, "threads": case_threads()}
+        self.engineNotice = ""
         if engine == scene.SLICER_RADIOMICS:
             options = {"extract": functools.partial(scene.slicer_radiomics_row, volumeNode)}
         else:
-            self.engineNotice = prepare_engine(ExtractionSettings.from_dict(model.extraction), engine)[1]
+            used, self.engineNotice = prepare_engine(ExtractionSettings.from_dict(model.extraction), engine)
+            options = {"engine": used, "threads": case_threads()}
         prediction, _regions, _row = predict_case(model, mammogram, lesion, clinical or {}, exclude, **options)
         self._lastPrediction = (prediction, model, volumeNode.GetScene())
         return prediction
@@ -994,7 +1106,7 @@ class HER2NomogramLogic(ScriptedLoadableModuleLogic):
             raise InputError(f"The prediction was made by model '{prediction.model_name}': give its file as modelPath.")
         return save_figure(nomogram_figure(model.nomogram, prediction, model.name, width=width), path)
 
-    def runBatch(self, casesPath, modelPath, outputDirectory, jobs=1):
+    def runBatch(self, casesPath, modelPath, outputDirectory, jobs=1, engine=None):
         """Apply a model to all cases of a table.
 
         Parameters
@@ -1007,6 +1119,9 @@ class HER2NomogramLogic(ScriptedLoadableModuleLogic):
             Where predictions.csv is written.
         jobs : int
             Processes.
+        engine : str, optional
+            ``"fast"``, the default, or ``"pyradiomics"``. Where the fast one cannot be used, pyradiomics takes over;
+            the result's ``notice`` says why, or what slowed the engine down.
 
         Returns
         -------
@@ -1016,7 +1131,7 @@ class HER2NomogramLogic(ScriptedLoadableModuleLogic):
         from HER2NomogramLib.cases import read_cases
 
         out = Path(outputDirectory) / "predictions.csv"
-        return predict_cases(read_cases(casesPath), self.loadModel(modelPath), out, jobs=jobs)
+        return predict_cases(read_cases(casesPath), self.loadModel(modelPath), out, jobs=jobs, engine=engine)
 
     @staticmethod
     def associate(tablePath, outcome, predictors, reportPath=None, table=None, **options):
@@ -1060,6 +1175,17 @@ class HER2NomogramLogic(ScriptedLoadableModuleLogic):
         if reportPath is not None:
             write_association_report(result, reportPath)
         return result
+
+    @staticmethod
+    def startEnginePreparation():
+        """Compile the fast feature engine, where it never was on this computer, in a process of Slicer's own Python.
+
+        Returns
+        -------
+        HER2NomogramLib.preparation.EnginePreparation
+            ``update()`` says whether it is still running, ``stop()`` ends it.
+        """
+        return EnginePreparation()
 
     @staticmethod
     def startCohort(choices):

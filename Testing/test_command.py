@@ -112,6 +112,16 @@ def test_every_choice_reaches_the_command_line(choices, features):
     assert changed.files.model.name == "Second_reader.json"
 
 
+def test_the_engine_is_named_only_where_features_are_extracted(choices, features):
+    for engine in ("fast", "pyradiomics"):
+        for mode in (Mode.TRAIN, Mode.VALIDATE):
+            chosen = dataclasses.replace(choices, mode=mode, engine=engine, model="model.json")
+            assert options(chosen.arguments())["engine"] == engine
+            assert "engine" not in options(dataclasses.replace(chosen, features=features).arguments())
+    study = dataclasses.replace(choices, mode=Mode.ASSOCIATE, engine="pyradiomics")
+    assert "engine" not in options(study.arguments())
+
+
 def test_no_clinical_factors_are_said_to_be_none(choices):
     assert options(dataclasses.replace(choices, clinical=" , ").arguments())["clinical"] == "none"
 
@@ -378,6 +388,13 @@ def test_cases_that_failed_are_said(choices):
     assert "tqdm" in run.output
 
 
+def test_what_is_noted_of_the_engine_is_said(choices):
+    run = ended(choices, "noted")
+    assert run.state == DONE
+    said = "The fast feature engine needs the package numba. Therefore pyradiomics computes the features."
+    assert run.message.endswith(f"{choices.folder}. {said}")
+
+
 def test_the_error_line_is_the_message(choices, features):
     run = ended(dataclasses.replace(choices, features=features), "fail")
     assert run.state == FAILED
@@ -473,7 +490,7 @@ def test_durations(seconds, text):
 def test_the_command_line_of_the_library_is_what_is_started(choices):
     """Without a stub: an option that the command line does not know would end here."""
     Path(choices.cases).write_text("case_id\n")
-    run = CohortRun(dataclasses.replace(choices, bootstrap=0, repeats=0))
+    run = CohortRun(dataclasses.replace(choices, bootstrap=0, repeats=0, engine="pyradiomics"))
     wait_until(lambda: not run.update(), 60)
     assert run.state == FAILED
     assert "unrecognized arguments" not in run.message

@@ -232,6 +232,17 @@ def test_batch_writes_a_table_and_names_what_failed(logic, model_path, tmp_path)
     assert math.isclose(float(row["probability"]), result.done["one"].probability)
 
 
+def test_batch_computes_with_the_engine_that_was_asked_for(logic, monkeypatch, tmp_path):
+    from HER2NomogramLib import batch
+
+    given = []
+    monkeypatch.setattr(batch, "predict_cases", lambda *args, **options: given.append(options))
+    (tmp_path / "cases.csv").write_text("case_id\none\n")
+    for engine in ({}, {"engine": "pyradiomics"}):
+        logic.runBatch(tmp_path / "cases.csv", None, tmp_path, jobs=2, **engine)
+    assert given == [{"jobs": 2, "engine": None}, {"jobs": 2, "engine": "pyradiomics"}]
+
+
 def study_table(path):
     """Of 60 women 18 are HER2-positive; microcalcifications in 9 of these and in 7 of the 42 others."""
     groups = [("3+", "", "yes", 5), ("2+", "amplified", "yes", 4), ("3+", "", "no", 9), ("1+", "", "yes", 7)]

@@ -24,7 +24,8 @@ DEFAULTS = {"recommends": "NA", "tier": "1", "dicom_support_rule": ""}
 APPLICATION = ("slicer", "vtk", "qt", "ctk", "mrml", "PythonQt", "PySide6", "PyQt5", "PyQt6")
 HEAVY = ("pandas", "sklearn", "scipy", "numba", "joblib", "jinja2", "statsmodels", "matplotlib", "tqdm")
 APPLYING = (
-    "prediction features regions mammogram modelfile segmentation scale batch cases tables command background drawing "
+    "prediction features regions mammogram modelfile segmentation scale batch cases tables command background "
+    "preparation drawing "
     "nomogram_plot"
 )
 
@@ -263,9 +264,12 @@ print(predict_case(load_model(default_model_path()), mammogram, phantom.lesion, 
 """
 
 
-def test_a_model_is_applied_without_heavy_packages():
-    pytest.importorskip("radiomics", reason="pyradiomics is not installed")
-    command = [sys.executable, "-c", APPLY, str(MODULE_DIRECTORY), ",".join(HEAVY)]
+@pytest.mark.parametrize("engine", ["radiomics", "numba"])
+def test_a_model_is_applied_without_heavy_packages(engine):
+    """With one of the two packages that an engine needs, and without the other."""
+    pytest.importorskip(engine, reason=f"{engine} is not installed")
+    missing = {*HEAVY, "radiomics"} - {engine}
+    command = [sys.executable, "-c", APPLY, str(MODULE_DIRECTORY), ",".join(missing)]
     completed = subprocess.run(command, capture_output=True, text=True)
     assert completed.returncode == 0, completed.stderr
     assert 0 < float(completed.stdout) < 1

@@ -19,27 +19,33 @@ from test_background import is_running
 
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
 vtk = pytest.importorskip("vtk")
+from vtk.util.numpy_support import numpy_to_vtk  # noqa: E402
+
 pytest.importorskip("PySide6", reason="PySide6 is not installed")
 pytest.importorskip("radiomics", reason="pyradiomics is not installed")
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 
-from harness import HERE, close_panel, load_module, new_scene, open_panel  # noqa: E402
+from harness import HERE, Preparation, close_panel, load_module, new_scene, open_panel  # noqa: E402
 
 module = load_module()
 from harness.samples import phantom_in_scene, small_model  # noqa: E402
 from HER2NomogramLib import command, scene  # noqa: E402
 from HER2NomogramLib.command import CohortRun  # noqa: E402
 from HER2NomogramLib.derived import derived_names  # noqa: E402
+from HER2NomogramLib.modelfile import load_model, save_model  # noqa: E402
 
 STUB = HERE / "command_stub.py"
+# Of a signature, one entry per feature.
+LISTS = ("features", "means", "scales", "coefficients")
 
 
 @pytest.fixture
-def panel():
+def panel(monkeypatch):
     """An open panel on an empty scene."""
     new_scene()
     slicer.app.answer, slicer.app.testing = True, False
     slicer.app.questions.clear()
+    monkeypatch.setattr(module.HER2NomogramLogic, "startEnginePreparation", staticmethod(Preparation))
     widget = open_panel(module)
     yield widget
     close_panel(widget)
@@ -399,9 +405,16 @@ def without(monkeypatch, package):
 def test_pyradiomics_takes_over_with_a_notice(ready, monkeypatch):
     monkeypatch.setitem(sys.modules, "numba", None)
     slicer.app.answer = False
-    ready[0].ui.applyButton.click()
-    assert ready[0].ui.resultFrame.visible
-    assert "needs the package numba" in ready[0].ui.statusLabel.text
+    ui = ready[0].ui
+    ui.applyButton.click()
+    assert ui.resultFrame.visible
+    notice = ready[0].logic.engineNotice
+    assert f"⚠ {notice[0].upper()}{notice[1:]}" in ui.warningsLabel.text.splitlines()
+    assert "needs the package numba" in ui.warningsLabel.text
+    assert not ui.statusLabel.visible
+    monkeypatch.undo()
+    ui.applyButton.click()
+    assert "numba" not in ui.warningsLabel.text
 
 
 def test_missing_radiomics_says_how_to_get_it(ready, monkeypatch):
@@ -453,6 +466,266 @@ def test_nothing_is_installed_while_slicer_tests_itself(ready, monkeypatch):
     ready[0].ui.applyButton.click()
     assert slicer.app.questions == []
     assert ready[0].ui.pictureMissingLabel.visible
+
+
+# --- The feature engine -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def preparing(ready, monkeypatch):
+    """The panel with a process that compiles the engine, which ends when the test says so."""
+    panel, process = ready[0], Preparation(running=True)
+    monkeypatch.setattr(panel.logic, "startEnginePreparation", lambda: process, raising=False)
+    panel._preparation = None
+    panel.enter()
+    return panel, process
+
+
+def ended(panel, process):
+    process.running = False
+    process_events_until(lambda: not panel._preparationTimer.isActive())
+
+
+def test_the_engine_is_prepared_once_when_the_panel_is_opened(preparing, monkeypatch):
+    panel, process = preparing
+    assert panel._preparation is process
+    assert panel._preparationTimer.isActive()
+    assert not panel.ui.statusLabel.visible  # nobody waits for it
+    assert panel.ui.applyButton.enabled
+    ended(panel, process)
+    assert not panel.ui.resultFrame.visible
+    monkeypatch.setattr(panel.logic, "startEnginePreparation", lambda: pytest.fail("twice"))
+    panel.exit()
+    panel.enter()
+    panel.ui.applyButton.click()
+    assert panel.ui.resultFrame.visible
+
+
+def test_apply_waits_for_the_engine_and_says_so_while_slicer_responds(preparing):
+    panel, process = preparing
+    ui = panel.ui
+    ui.applyButton.click()
+    assert ui.statusLabel.text == "Loading the feature engine ..."
+    assert ui.statusLabel.visible
+    assert not ui.applyButton.enabled
+    process.compiling = True
+    process_events_until(lambda: "Compiling the feature engine" in ui.statusLabel.text)
+    assert not ui.resultFrame.visible
+    panel._clinicalWidgets["tumor_diameter_mm"].setText("20")  # other choices can be made meanwhile
+    assert not ui.applyButton.enabled
+    panel.onApply()
+    assert slicer.app.waiting == 0
+    assert "b3261e" not in ui.statusLabel.styleSheet  # the color of what is wrong
+    ended(panel, process)
+    assert ui.resultFrame.visible
+    assert not ui.staleLabel.visible
+    assert not ui.statusLabel.visible
+    assert ui.applyButton.enabled
+
+
+def test_an_error_after_the_wait_leaves_no_message_of_the_wait(preparing, monkeypatch):
+    panel, process = preparing
+    panel.ui.applyButton.click()
+    panel._clinicalWidgets["tumor_diameter_mm"].setText("big")
+    ended(panel, process)
+    assert "'big'" in panel.ui.statusLabel.text
+    assert "b3261e" in panel.ui.statusLabel.styleSheet
+    monkeypatch.setattr(panel.logic, "predict", lambda *args, **kwargs: 1 / 0)
+    panel._showStatus("Loading the feature engine ...")
+    with pytest.raises(ZeroDivisionError):
+        panel._apply()
+    assert not panel.ui.statusLabel.visible
+    assert panel.ui.applyButton.enabled
+    assert slicer.app.waiting == 0
+
+
+def test_choosing_another_engine_ends_the_wait(preparing):
+    panel, process = preparing
+    panel.ui.applyButton.click()
+    panel.ui.engineComboBox.setCurrentIndex(1)
+    process_events_until(lambda: panel.ui.applyButton.enabled)
+    assert not panel.ui.statusLabel.visible
+    assert not panel.ui.resultFrame.visible
+    assert process.running
+    panel.ui.applyButton.click()
+    assert panel.ui.resultFrame.visible
+
+
+def test_a_failed_apply_does_not_use_up_the_message(preparing):
+    panel, _process = preparing
+    panel.ui.modelPathEdit.currentPath = "/gone.json"
+    panel.ui.applyButton.click()  # refused at once: there is nothing to wait for
+    assert "cannot be read" in panel.ui.statusLabel.text
+    panel.ui.modelPathEdit.currentPath = ""
+    panel.ui.applyButton.click()
+    assert panel.ui.statusLabel.text == "Loading the feature engine ..."
+
+
+@pytest.mark.parametrize("leave", ["exit", "close", "import"])
+def test_what_happens_to_the_scene_ends_the_wait(preparing, leave):
+    panel, process = preparing
+    panel.ui.applyButton.click()
+    if leave == "exit":
+        panel.exit()
+    elif leave == "close":
+        slicer.mrmlScene.Clear(0)
+    else:
+        slicer.mrmlScene.StartState(slicer.vtkMRMLScene.ImportState)
+        slicer.mrmlScene.EndState(slicer.vtkMRMLScene.ImportState)
+    assert not panel.ui.statusLabel.visible
+    ended(panel, process)
+    assert not panel.ui.resultFrame.visible
+    assert slicer.app.messages == []
+    if leave == "exit":
+        panel.enter()
+    assert panel.ui.applyButton.enabled is (leave != "close")
+
+
+@pytest.mark.parametrize("package", ["numba", "matplotlib"])
+def test_the_scene_may_be_closed_while_the_user_is_asked_for_packages(ready, monkeypatch, capsys, package):
+    """The one is asked for before the prediction, the other when there is a result already."""
+    panel, asked = ready[0], []
+    monkeypatch.setitem(sys.modules, "numba", None if package == "numba" else sys.modules.get("numba"))
+    without(monkeypatch, package)
+
+    def ask(*args, **kwargs):
+        asked.append(panel.ui.resultFrame.visible)
+        assert not panel.ui.applyButton.enabled
+        panel.onApply()  # a key that was pressed twice
+        slicer.mrmlScene.Clear(0)
+        return False
+
+    monkeypatch.setattr(panel, "_packagesAvailable", ask)
+    panel.ui.applyButton.click()
+    assert asked == [package == "matplotlib"]
+    assert slicer.app.messages == []
+    assert "Traceback" not in capsys.readouterr().err
+    assert not panel.ui.resultFrame.visible
+    assert not panel.ui.applyButton.enabled
+    phantom_in_scene(slicer.mrmlScene)
+    assert panel.ui.applyButton.enabled
+
+
+def test_only_the_fast_engine_is_prepared_and_only_numba_asked_for(ready, monkeypatch):
+    panel = ready[0]
+    monkeypatch.setattr(panel.logic, "startEnginePreparation", lambda: pytest.fail("not wanted"))
+    panel._preparation = None
+    panel.ui.engineComboBox.setCurrentIndex(1)
+    panel.enter()
+    panel.ui.applyButton.click()
+    assert panel.ui.resultFrame.visible
+    panel.ui.engineComboBox.setCurrentIndex(0)
+    monkeypatch.setitem(sys.modules, "numba", None)
+    slicer.app.answer = False
+    panel.ui.applyButton.click()
+    panel.ui.applyButton.click()
+    assert slicer.app.questions == ["HER2 Nomogram needs numba>=0.61"]
+    assert not panel.ui.statusLabel.visible
+
+
+def test_where_compiled_code_cannot_be_kept_it_is_said_before_the_window_stands_still(preparing, monkeypatch):
+    panel, process = preparing
+    process.running, process.not_kept = False, True
+    predict, said = panel.logic.predict, []
+
+    def predicted(*args, **kwargs):
+        said.append(panel.ui.statusLabel.text if panel.ui.statusLabel.visible else "")
+        return predict(*args, **kwargs)
+
+    monkeypatch.setattr(panel.logic, "predict", predicted)
+    for _ in range(2):
+        panel.ui.applyButton.click()
+        process_events_until(lambda: panel.ui.applyButton.enabled)
+    assert ["does not respond" in text for text in said] == [True, False]
+
+
+def test_without_a_python_to_start_the_engine_is_compiled_when_it_is_needed(ready, monkeypatch):
+    def refuse():
+        raise module.InputError("Slicer's Python (PythonSlicer) was not found: reinstall Slicer.")
+
+    panel = ready[0]
+    monkeypatch.setattr(panel.logic, "startEnginePreparation", refuse)
+    panel._preparation = None
+    panel.enter()
+    panel.ui.applyButton.click()
+    assert panel.ui.resultFrame.visible
+    assert slicer.app.messages == []
+
+
+def test_the_preparation_ends_with_the_panel(preparing):
+    panel, process = preparing
+    panel.ui.applyButton.click()
+    panel.cleanup()
+    assert not process.running
+    assert not panel._preparationTimer.isActive()
+
+
+# --- Pixels that are NaN or infinite ----------------------------------------------------------------------------------
+
+
+def spoil_pixels(volume, value, where):
+    pixels = scene.mammogram_from_volume(volume).pixels.astype(np.float32)
+    pixels[where] = value
+    volume.GetImageData().GetPointData().SetScalars(numpy_to_vtk(pixels.ravel(), deep=True))
+    volume.Modified()
+
+
+@pytest.fixture
+def unfiltered_path(model_path, tmp_path):
+    """The small model without the features of filtered images, which pixels far away reach too."""
+
+    def of_original(signature):
+        kept = [i for i, column in enumerate(signature.features) if "__original_" in column]
+        lists = {name: tuple(getattr(signature, name)[i] for i in kept) for name in LISTS}
+        return dataclasses.replace(signature, **lists)
+
+    small = load_model(model_path)
+    signatures = {region: of_original(signature) for region, signature in small.signatures.items()}
+    save_model(dataclasses.replace(small, signatures=signatures), tmp_path / "unfiltered.json")
+    return tmp_path / "unfiltered.json"
+
+
+@pytest.mark.parametrize("engine", [0, 1])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_pixels_that_are_no_numbers_are_a_warning_where_they_do_not_matter(
+    ready, unfiltered_path, value, engine, capsys
+):
+    panel, volume, _segmentation, _ids = ready
+    spoil_pixels(volume, value, np.s_[:3, -5:])
+    panel.ui.engineComboBox.setCurrentIndex(engine)
+    panel.ui.modelPathEdit.currentPath = str(unfiltered_path)
+    assert panel.ui.spacingLabel.text.startswith("0.2 mm")
+    panel.ui.applyButton.click()
+    assert slicer.app.messages == []
+    assert "⚠ The image has 15 pixels that are NaN or infinite" in panel.ui.warningsLabel.text
+    assert panel.ui.nomogramLabel.visible
+    assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("where", ["lesion", "corner"])
+def test_pixels_that_reach_the_model_and_are_no_numbers_are_refused_in_one_line(ready, where, capsys):
+    """Those of the lesion reach every feature, those of the corner the filtered images."""
+    panel, volume, segmentation, ids = ready
+    rows, columns = np.nonzero(scene.segment_mask(segmentation, ids["Lesion"], volume))
+    middle = (rows[len(rows) // 2], columns[len(rows) // 2])
+    spoil_pixels(volume, np.nan, middle if where == "lesion" else (0, 0))
+    panel.ui.applyButton.click()
+    (message,) = slicer.app.messages
+    assert "not a number" in message or "NaN" in message
+    assert "\n" not in message
+    assert panel.ui.statusLabel.text == message
+    assert not panel.ui.resultFrame.visible
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_an_image_of_nothing_but_nan_is_refused_beside_the_field_and_on_apply(ready):
+    panel, volume, *_ = ready
+    spoil_pixels(volume, np.nan, np.s_[:])
+    panel.onParametersChanged()
+    assert "NaN" in panel.ui.spacingLabel.text
+    panel.ui.applyButton.click()
+    (message,) = slicer.app.messages
+    assert "NaN" in message and "\n" not in message
 
 
 # --- Scene and life ---------------------------------------------------------------------------------------------------
@@ -700,6 +973,31 @@ def test_options_reach_the_command_line(cohort):
     wanted = "--name=Ours --method=published --select=aic --clinical=age,er --bootstrap=50 --repeats=0 --jobs=3"
     assert {*wanted.split(), "--other-software", f"--features={cohort.features / 'features.csv'}"} <= set(given)
     assert f"--out={cohort.folder / 'Ours.json'}" in given
+
+
+@pytest.mark.parametrize("mode", [0, 1])
+def test_the_chosen_engine_reaches_the_cohort(cohort, mode):
+    ui, given = cohort.ui, []
+    start = cohort.panel.logic.startCohort
+    cohort.panel.logic.startCohort = lambda choices: given.append(choices.arguments()) or start(choices)
+    ui.cohortModeComboBox.setCurrentIndex(mode)
+    ui.cohortFeaturesEdit.currentPath = ""
+    wanted = {
+        "fast": (["--engine=fast"], "by engine fast, as chosen under Advanced"),
+        "pyradiomics": (["--engine=pyradiomics"], "by engine pyradiomics, as chosen under Advanced"),
+        "SlicerRadiomics": ([], "by engine fast: SlicerRadiomics is for one case alone"),
+    }
+    for number, name in enumerate(scene.ENGINES):
+        ui.engineComboBox.setCurrentIndex(number)
+        run_to_its_end(cohort, "finish")
+        assert [text for text in given[-1] if text.startswith("--engine")] == wanted[name][0]
+        assert wanted[name][1] in ui.cohortImagesLabel.text
+        assert ui.cohortImagesLabel.visible
+    assert "one case at a time" in ui.engineComboBox.toolTip
+    ui.cohortFeaturesEdit.currentPath = str(cohort.features / "features.csv")
+    ui.engineComboBox.setCurrentIndex(1)
+    run_to_its_end(cohort, "finish")
+    assert not any(text.startswith("--engine") for text in given[-1])
 
 
 def test_validation_of_the_model_of_the_panel(cohort, model_path):

@@ -15,7 +15,7 @@ pytest.importorskip("PySide6", reason="PySide6 is not installed")
 pytest.importorskip("radiomics", reason="pyradiomics is not installed")
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 
-from harness import close_panel, load_module, new_scene, open_panel  # noqa: E402
+from harness import Preparation, close_panel, load_module, new_scene, open_panel  # noqa: E402
 
 module = load_module()
 from models import AGE, DENSITY, make_foreign_model  # noqa: E402
@@ -56,11 +56,12 @@ def foreign_path(tmp_path_factory):
 
 
 @pytest.fixture
-def panel():
+def panel(monkeypatch):
     """An open panel with image and lesion chosen."""
     new_scene()
     slicer.app.answer, slicer.app.testing = True, False
     slicer.app.questions.clear()
+    monkeypatch.setattr(module.HER2NomogramLogic, "startEnginePreparation", staticmethod(Preparation))
     phantom_in_scene(slicer.mrmlScene)
     widget = open_panel(module)
     yield widget

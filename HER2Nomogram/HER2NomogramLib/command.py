@@ -38,6 +38,7 @@ _IMPORT_NAMES = {"scikit-learn": "sklearn"}
 _REQUIREMENT = re.compile(r"([\w.-]+)(?:>=([\d.]*\d))?")
 _PROGRESS = re.compile(r"progress: (.+): (\d+)/(\d+)")
 _ERROR = re.compile(r"her2nomogram[^:]*: (.+)")
+_NOTE = "Note: "
 _FAILED_CASE = re.compile(r"Case '.+' failed: .+")
 
 
@@ -140,6 +141,8 @@ class CohortChoices:
         Replicates of the bootstrap and repeats of the nested cross-validation; 0 leaves it out.
     jobs : int
         Cores to use.
+    engine : str
+        As the option ``--engine``, where features are extracted from images; blank: the default.
     outcome, predictors, strata, categorical : str
         As the options of ``her2nomogram associate``; blank ``strata`` and ``categorical`` are none.
     """
@@ -157,6 +160,7 @@ class CohortChoices:
     bootstrap: int = 200
     repeats: int = 10
     jobs: int = 1
+    engine: str = ""
     outcome: str = "her2"
     predictors: str = PREDICTORS
     strata: str = ""
@@ -266,8 +270,9 @@ class CohortChoices:
         return {name: text for name, text in options.items() if text}
 
     def _feature_options(self) -> dict[str, object]:
-        features = {} if self.needs_images else {"features": _absolute(self.features)}
-        return {"jobs": self.jobs} | features
+        if not self.needs_images:
+            return {"jobs": self.jobs, "features": _absolute(self.features)}
+        return {"jobs": self.jobs} | ({"engine": self.engine} if self.engine else {})
 
 
 @dataclass(frozen=True)
@@ -376,13 +381,17 @@ class CohortRun:
         failed = [line for line in self.output.splitlines() if _FAILED_CASE.fullmatch(line)]
         left_out = f" {len(failed)} failed and were left out, the first: {failed[0]}" if failed else ""
         names = " and ".join(path.name for path in self.files.results)
-        said = "".join(f" {_sentence(line)}" for line in self._said())
+        said = "".join(f" {_sentence(line)}" for line in (*self._notes(), *self._said()))
         self.state, self.message = DONE, f"Done: {names} in {self.files.report.parent}.{said}{left_out}"
 
     def _said(self) -> list[str]:
         """What the command line itself has said of the end, last of all."""
         found = [match[1] for match in map(_ERROR.fullmatch, self._lines()) if match]
         return found[-1:]
+
+    def _notes(self) -> list[str]:
+        """What the command line has said of the engine before the work."""
+        return list(dict.fromkeys(line.removeprefix(_NOTE) for line in self._lines() if line.startswith(_NOTE)))
 
     def _lines(self) -> list[str]:
         return [line.strip() for line in self.output.splitlines() if line.strip()]

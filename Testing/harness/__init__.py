@@ -50,6 +50,19 @@ def open_panel(module: ModuleType, width: int = 500):
     return widget
 
 
+class Preparation:
+    """Stand-in for the process that compiles the feature engine: over, unless it is said to run."""
+
+    def __init__(self, running: bool = False):
+        self.running, self.compiling, self.not_kept, self.output = running, False, False, ""
+
+    def update(self) -> bool:
+        return self.running
+
+    def stop(self) -> None:
+        self.running = False
+
+
 def close_panel(widget) -> None:
     """What Slicer does with a widget when the application closes."""
     import slicer

@@ -37,6 +37,9 @@ def main() -> None:
         show_cohort(widget, options.cohort, MODES.index(options.mode), Path(temporary.name))
     else:
         widget.ui.applyButton.click()
+        while not widget.ui.applyButton.enabled:  # until the feature engine is there
+            slicer.app.processEvents()
+            time.sleep(0.02)
     for _ in range(3):  # wrapped labels need a second pass to find their height
         slicer.app.processEvents()
         widget.parent.resize(options.width, widget.parent.layout().totalHeightForWidth(options.width))

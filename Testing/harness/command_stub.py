@@ -2,8 +2,8 @@
 
     python command_stub.py BEHAVIOR train CASES.csv --out=MODEL.json --report=HTML ...
 
-with the behavior finish, some, fail, crash, nothing, no-model, unvalidated or hang. Results are empty files, and the
-arguments are written beside the report.
+with the behavior finish, some, noted, fail, crash, nothing, no-model, unvalidated or hang. Results are empty files, and
+the arguments are written beside the report.
 """
 
 from __future__ import annotations
@@ -32,12 +32,13 @@ def main(behavior: str, arguments: list[str]) -> int:
         report.with_suffix(".worker").write_text(str(worker.pid))
         time.sleep(600)
     written = {"finish": ("out", "report"), "no-model": ("report",)}
-    written |= dict.fromkeys(("some", "unvalidated"), written["finish"])
+    written |= dict.fromkeys(("some", "noted", "unvalidated"), written["finish"])
     for name in written.get(behavior, ()):
         if name in options:
             Path(options[name]).write_text("written")
     said = {
         "some": "tqdm 100%\nCase 'b' failed: 'b.png' is not there.\nCase 'c' failed: the mask is empty.",
+        "noted": "Note: The fast feature engine needs the package numba. Therefore pyradiomics computes the features.",
         "fail": "her2nomogram: 'cases.csv' has no column 'her2': add the outcome.",
         "no-model": "her2nomogram: There is nothing to make a nomogram of (why). No model is written.",
         "unvalidated": "her2nomogram: no internal validation; the model is kept.",
