@@ -136,22 +136,6 @@ def discretize(
     return DiscretizedRegion(*_put_in_place(levels, inside, margin), margin)
 
 
-def bounding_box(mask: np.ndarray) -> tuple[slice, slice]:
-    """The smallest rectangle that holds the region.
-
-    Parameters
-    ----------
-    mask : np.ndarray of bool, shape (rows, columns)
-        At least one pixel.
-
-    Returns
-    -------
-    tuple of two slices
-    """
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-
-
 @compiled
 def _levels_by_guess(values, edges):
     n = edges.size

@@ -265,7 +265,7 @@ def _empty_entries(size):
 @compiled
 def _pairs(indices, spans, dy, dx, symmetrical):
     """All pairs as two lists."""
-    most = 2 * indices.size if symmetrical else indices.size
+    most = spans[:, 1].sum() * (2 if symmetrical else 1)
     ones, others = np.empty(most, dtype=np.int32), np.empty(most, dtype=np.int32)
     pixels, move, size = indices.ravel(), dy * indices.shape[1] + dx, 0
     for k in range(len(spans)):
@@ -364,10 +364,10 @@ def _zones(indices, spans, n_levels):
     pixels = indices.ravel()
     # The labels of the row above and of this one. What is not of the region is never read.
     both_rows = np.zeros((2, columns), dtype=np.int32)
+    n_pixels, n_labels = spans[:, 1].sum(), 0
     # Of every label: another label of the same zone or itself, its pixels, its gray level.
-    parent, size = np.empty(pixels.size, dtype=np.int32), np.zeros(pixels.size, dtype=np.int32)
-    level_of = np.empty(pixels.size, dtype=np.int32)
-    n_labels = 0
+    parent, size = np.empty(n_pixels, dtype=np.int32), np.zeros(n_pixels, dtype=np.int32)
+    level_of = np.empty(n_pixels, dtype=np.int32)
     for k in range(len(spans)):
         start, width = spans[k, 0], spans[k, 1]
         y, first = start // columns, start % columns

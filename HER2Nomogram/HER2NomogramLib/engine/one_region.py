@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from .discretization import DiscretizedRegion, bounding_box, discretize
+from ..regions import bounding_box
+from .discretization import DiscretizedRegion, discretize
 from .firstorder_features import firstorder_features
 from .glcm_features import cooccurrence_features, cooccurrence_values
 from .matrices import Entries, cooccurrences, offsets

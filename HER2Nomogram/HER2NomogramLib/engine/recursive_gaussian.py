@@ -22,7 +22,7 @@ _LANES = 32
 # Lines in double precision that are filtered in one call, within this memory: after each call Python's lock is taken.
 _CHUNK_BYTES = 2 << 20
 # A pass keeps one array for each width. More widths in a pass save conversions of the image, within this memory.
-_PASS_BYTES = 24 << 20
+_PASS_BYTES = 16 << 20
 # The two damped oscillations (amplitudes of cosine and sine, frequency, decay) that together look like a Gaussian, and
 # the amplitudes that look like its second derivative: Deriche's table.
 _GAUSSIAN = (1.3530, 1.8151, -0.3531, 0.0902)
