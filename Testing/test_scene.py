@@ -151,7 +151,13 @@ def test_implausible_given_spacing_is_refused(mrml, given):
         scene.mammogram_from_volume(small_volume(mrml), given)
 
 
-def test_several_slices_no_image_nan_and_constant_are_refused(mrml):
+def volume_of(mrml, pixels):
+    made = sitk.GetImageFromArray(pixels)
+    made.CopyInformation(small_image())
+    return scene.add_volume(mrml, made, "CEM")
+
+
+def test_several_slices_no_image_all_nan_and_constant_are_refused(mrml):
     stack = small_volume(mrml)
     data = vtk.vtkImageData()
     data.SetDimensions(20, 20, 7)
@@ -162,15 +168,19 @@ def test_several_slices_no_image_nan_and_constant_are_refused(mrml):
     for nothing in (None, mrml.AddNewNodeByClass("vtkMRMLScalarVolumeNode")):
         with pytest.raises(InputError, match="No image"):
             scene.mammogram_from_volume(nothing)
-    for value, reason in ((np.nan, "NaN"), (None, "equal")):
-        image = sitk.Cast(small_image(), sitk.sitkFloat32)
-        pixels = sitk.GetArrayFromImage(image)
-        pixels[..., 5] = value if value is not None else 0
-        pixels = pixels * 0 if value is None else pixels
-        made = sitk.GetImageFromArray(pixels)
-        made.CopyInformation(image)
+    for value, reason in ((0.0, "equal"), (np.nan, "nothing to measure")):
         with pytest.raises(InputError, match=reason):
-            scene.mammogram_from_volume(scene.add_volume(mrml, made, "CEM"))
+            scene.mammogram_from_volume(volume_of(mrml, np.full((1, ROWS, COLUMNS), value, np.float32)))
+
+
+def test_some_pixels_that_are_not_finite_are_kept_with_a_warning(mrml):
+    pixels = sitk.GetArrayFromImage(small_image()).astype(np.float32)
+    assert not any("NaN" in warning for warning in scene.mammogram_from_volume(volume_of(mrml, pixels)).warnings)
+    pixels[0, 5, 7] = np.nan
+    mammogram = scene.mammogram_from_volume(volume_of(mrml, pixels))
+    np.testing.assert_array_equal(mammogram.pixels, pixels[0])
+    (warning,) = (warning for warning in mammogram.warnings if "NaN" in warning)
+    assert "1 pixel that is NaN or infinite" in warning
 
 
 @pytest.fixture(scope="module")
@@ -473,6 +483,20 @@ def test_settings_that_cannot_be_handed_over_are_refused(cli, case):
     content = {**EXTRACTION, "setting": {"normalize": True, "binCount": 32}}
     with pytest.raises(InputError, match="normalize"):
         scene.slicer_radiomics_row(volume, mammogram, regions, ExtractionSettings.from_dict(content))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_pixels_that_are_not_finite_are_not_handed_to_the_command_line_module(mrml, cli, case, monkeypatch, bad):
+    volume, mammogram, regions = case
+    pixels = mammogram.pixels.astype(np.float32)
+    pixels[0, 0] = bad
+    spoiled = Mammogram.from_array(pixels, mammogram.spacing_mm, "phantom")
+    monkeypatch.setattr(slicer.cli, "run", lambda *_, **__: pytest.fail("the module was run"))
+    nodes = mrml.GetNumberOfNodes()
+    with pytest.raises(InputError, match="NaN or infinite.*SlicerRadiomics does not notice") as refused:
+        scene.slicer_radiomics_row(volume, spoiled, regions, ExtractionSettings.from_dict(EXTRACTION))
+    assert "engine fast or pyradiomics" in str(refused.value) and "\n" not in str(refused.value)
+    assert mrml.GetNumberOfNodes() == nodes
 
 
 def test_missing_radiomics_is_said_before_anything_is_computed(monkeypatch):

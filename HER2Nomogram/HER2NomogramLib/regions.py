@@ -382,5 +382,5 @@ def _check_ring(margin: float, pixels: int) -> None:
     if pixels < MINIMUM_PIXELS:
         raise InputError(
             f"The {margin:g} mm ring has {pixels} pixels inside the breast, texture needs at least {MINIMUM_PIXELS}: "
-            "check the pixel spacing, the lesion outline and the excluded segments."
+            "check the pixel spacing, the lesion outline, the excluded segments, and the image for NaN or infinity."
         )

@@ -659,10 +659,12 @@ def slicer_radiomics_row(
     Raises
     ------
     InputError
-        Where SlicerRadiomics is missing or fails, or the settings are such that LoG cannot be handed over.
+        Where SlicerRadiomics is missing or fails, the settings are such that LoG cannot be handed over, or the image
+        has NaN or infinite pixels.
     """
     require_radiomics(SLICER_RADIOMICS)
     _check_handover(settings)
+    _check_finite(mammogram)
     values: dict[str, dict[str, float]] = {name: {} for name in regions}
     with _temporary_nodes(volume_node.GetScene()) as add:
         masks = {
@@ -685,6 +687,15 @@ def _check_handover(settings: ExtractionSettings) -> None:
     if "LoG" in settings.image_types and used:
         raise InputError(
             f"SlicerRadiomics cannot combine LoG with '{used[0]}' on one slice: choose engine {PYRADIOMICS}."
+        )
+
+
+def _check_finite(mammogram: Mammogram) -> None:
+    # The other engines leave out what such pixels reach; pyradiomics alone gives it other values.
+    if not np.isfinite(mammogram.pixels).all():
+        raise InputError(
+            f"The image has NaN or infinite pixels, which {SLICER_RADIOMICS} does not notice: choose engine {FAST} or "
+            f"{PYRADIOMICS}, or replace them."
         )
 
 
