@@ -6,6 +6,7 @@ import math
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +19,18 @@ from hypothesis import strategies as st
 from HER2NomogramLib import features
 from HER2NomogramLib.engine import extraction
 from HER2NomogramLib.errors import InputError
-from HER2NomogramLib.features import ENGINES, FEATURE_CLASSES, IMAGE_TYPES, ExtractionSettings, extract_regions
+from HER2NomogramLib.features import (
+    ENGINES,
+    FEATURE_CLASSES,
+    IMAGE_TYPES,
+    ExtractionSettings,
+    extract_regions,
+    prepare_engine,
+)
 
 # NumPy's and scikit-image's remarks on what pyradiomics does to zeros and floats.
 pytestmark = pytest.mark.filterwarnings("ignore")
-LOCAL = ("Original", "Wavelet", "Gradient", "LBP2D")
+LOCAL = ("Original", "Wavelet", "Gradient")
 N_TEXTURES = 93  # of one region of one image, with first-order features
 
 
@@ -223,8 +231,8 @@ def named(problems, missing):
     return {(problem.region, problem.image_type) for problem in problems if problem.missing is missing}
 
 
-SPREADING = {"log-sigma-1-0-mm-3D", "LoG", "Square", "SquareRoot", "Logarithm", "Exponential"}
-LOCAL_IMAGES = {"original", "gradient", "lbp-2D", *(f"wavelet-{kind}" for kind in ("LH", "HL", "HH", "LL"))}
+SPREADING = {"LoG", "Square", "SquareRoot", "Logarithm", "Exponential", "LBP2D"}
+LOCAL_IMAGES = {"original", "gradient", *(f"wavelet-{kind}" for kind in ("LH", "HL", "HH", "LL"))}
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -239,8 +247,8 @@ def test_bad_pixels_elsewhere_cost_only_the_filters_that_spread_them(engine, bad
         assert images_in(values[region]) == LOCAL_IMAGES
         np.testing.assert_equal(values[region], expected[region])
     assert {region for region, _ in named(problems, True)} == set(masks)
-    assert {image_type for _, image_type in named(problems, True)} <= SPREADING
-    assert len(named(problems, True)) == 2 * 5 and not named(problems, False)
+    assert {image_type for _, image_type in named(problems, True)} == SPREADING
+    assert len(named(problems, True)) == 2 * 6 and not named(problems, False)
     assert all("infinite or not a number" in problem.reason for problem in problems)
 
 
@@ -443,17 +451,21 @@ UNSUPPORTED = {
 
 
 @pytest.mark.parametrize("name", UNSUPPORTED)
-@pytest.mark.parametrize("engine", [None, "fast"])
-def test_settings_that_the_engine_does_not_know_are_left_to_pyradiomics_with_a_notice(name, engine):
+def test_settings_that_the_engine_does_not_know_are_left_to_pyradiomics_with_a_notice(name):
     setting = {name: UNSUPPORTED[name], "binCount": 8}
     settings_ = settings_of(("Original",), ["firstorder", "glcm"], **setting)
     assert name in extraction.unsupported(settings_)
+    for wanted in (None, "fast"):
+        engine, notice = prepare_engine(settings_, wanted)
+        assert engine == "pyradiomics" and name in notice and "pyradiomics computes the features" in notice
+        assert notice[0].isupper() and notice.endswith(".") and "\n" not in notice
     image, masks, problems, nothing = image_of(textured()), lesion_with_ring(), [], []
-    found = extract_regions(image, masks, settings_, engine, problems=problems)
+    found = extract_regions(image, masks, settings_, problems=problems)
     assert found == extract_regions(image, masks, settings_, "pyradiomics", problems=nothing)
-    assert not nothing and len(problems) == 1
-    assert name in str(problems[0]) and "pyradiomics" in str(problems[0]) and not problems[0].missing
-    assert extract_regions(image, masks, settings_, engine) == found
+    assert not nothing and [str(problem) for problem in problems] == [notice] and not problems[0].missing
+    # Which engine computes is decided before, and not changed afterwards.
+    with pytest.raises(InputError, match=f"(?s)^(?!.*\n).*cannot compute.*{name}.*pyradiomics"):
+        extract_regions(image, masks, settings_, "fast")
 
 
 def test_features_that_the_engine_does_not_know_are_left_to_pyradiomics():
@@ -466,15 +478,59 @@ def test_features_that_the_engine_does_not_know_are_left_to_pyradiomics():
 
 
 def test_an_unknown_engine_is_refused():
-    with pytest.raises(InputError, match="(?s)^(?!.*\n).*quick.*fast.*pyradiomics"):
-        extract_regions(image_of(textured()), lesion_with_ring(), settings_of(), "quick")
+    for call in (
+        lambda: extract_regions(image_of(textured()), lesion_with_ring(), settings_of(), "quick"),
+        lambda: prepare_engine(settings_of(), "quick"),
+    ):
+        with pytest.raises(InputError, match="(?s)^(?!.*\n).*quick.*fast.*pyradiomics"):
+            call()
 
 
 def test_shipped_settings_are_for_the_fast_engine():
     shipped = ExtractionSettings.from_yaml(features.default_settings_path())
     assert extraction.unavailable() == "" and extraction.unsupported(shipped) == ""
-    assert features.choose_engine(shipped) == ("fast", "")
-    assert features.choose_engine(shipped, "pyradiomics") == ("pyradiomics", "")
+    assert prepare_engine(shipped) == ("fast", extraction.compiled_anew())
+    assert prepare_engine(shipped, "pyradiomics") == ("pyradiomics", "")
+
+
+@pytest.mark.parametrize("slow", [False, True])
+def test_preparing_is_said_where_it_takes_long(monkeypatch, slow):
+    said = []
+    monkeypatch.setattr(features, "_SLOW_S", 0.01 if slow else 60.0)
+    monkeypatch.setattr(extraction, "warm_up", lambda types, classes: time.sleep(0.3) or "")
+    assert prepare_engine(settings_of(binCount=8), say=said.append)[0] == "fast"
+    assert said == ([features.COMPILING] if slow else [])
+    assert (
+        prepare_engine(settings_of(binCount=8), "pyradiomics", said.append) == ("pyradiomics", "") and len(said) == slow
+    )
+
+
+def test_where_compiled_code_cannot_be_kept_it_is_said_and_only_the_processes_compile(monkeypatch):
+    warmed = []
+    monkeypatch.setattr(extraction, "warm_up", lambda *given: warmed.append(given) or "")
+    for anew, jobs, n_warmed in (("", 1, 1), ("", 2, 1), ("Compiled anew.", 1, 1), ("Compiled anew.", 2, 0)):
+        warmed.clear()
+        monkeypatch.setattr(extraction, "compiled_anew", lambda anew=anew: anew)
+        assert prepare_engine(settings_of(binCount=8), jobs=jobs) == ("fast", anew)
+        assert len(warmed) == n_warmed
+
+
+def test_a_failure_to_compile_leaves_the_features_to_pyradiomics(monkeypatch):
+    def broken(*_):
+        raise OSError(28, "No space left\non device")
+
+    settings_ = settings_of(("Original",), ["glszm"], binCount=8)
+    monkeypatch.setattr(extraction, "run_streams", broken)
+    extraction._compute_tiny.cache_clear()
+    engine, notice = prepare_engine(settings_, "fast")
+    assert engine == "pyradiomics" and "No space left on device" in notice and "\n" not in notice
+    assert all(part in notice for part in ("delete its compiled code", "pip install numba", "takes longer."))
+    monkeypatch.setitem(sys.modules, "radiomics", None)
+    with pytest.raises(InputError, match="(?s)^(?!.*\n).*No space left.*pyradiomics is missing"):
+        prepare_engine(settings_)
+    # In the middle of a run there is no other engine any more.
+    with pytest.raises(InputError, match="(?s)^(?!.*\n).*No space left.*choose the engine pyradiomics"):
+        extract_regions(image_of(textured()), lesion_with_ring(), settings_, "fast")
 
 
 _LIBRARY = Path(features.__file__).resolve().parents[1]
@@ -488,28 +544,35 @@ rng = np.random.default_rng(0)
 _WITHOUT = """
 sys.modules[{module!r}] = None
 from HER2NomogramLib.engine import extraction
-from HER2NomogramLib.features import ExtractionSettings, extract_regions
-assert {package!r} in extraction.unavailable(), extraction.unavailable()
-assert "install" in extraction.unavailable()
+from HER2NomogramLib.errors import InputError
+from HER2NomogramLib.features import ExtractionSettings, extract_regions, prepare_engine
+assert "package {package}" in extraction.unavailable(), extraction.unavailable()
 image = sitk.GetImageFromArray(rng.integers(0, 200, (1, 30, 30)).astype(np.uint8))
 mask = np.zeros((30, 30), bool)
 mask[4:20, 5:19] = True
 settings = ExtractionSettings.from_dict({{"featureClass": {{"glcm": ["Contrast"]}}, "setting": {{"binCount": 8}}}})
-expected = extract_regions(image, {{"a": mask}}, settings, "pyradiomics")
-for engine in (None, "fast"):
+try:
+    print(*prepare_engine(settings))
     problems = []
-    assert extract_regions(image, {{"a": mask}}, settings, engine, problems=problems) == expected
+    found = extract_regions(image, {{"a": mask}}, settings, problems=problems)
+    assert found == extract_regions(image, {{"a": mask}}, settings, "pyradiomics")
     assert len(problems) == 1 and {package!r} in str(problems[0]) and not problems[0].missing, problems
-print("done", expected["a"])
+except InputError as error:
+    print("refused", error)
 """
 
 
-@pytest.mark.parametrize(("module", "package"), [("numba", "numba"), ("scipy", "scipy")])
+@pytest.mark.parametrize(("module", "package"), [("numba", "numba"), ("pywt", "PyWavelets")])
 def test_without_its_packages_pyradiomics_computes_and_it_is_said(module, package):
     code = _BEGIN + _WITHOUT.format(module=module, package=package)
     run = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stderr
-    assert run.stdout.startswith("done {'original_glcm_Contrast': ")
+    assert f"pip install {package}" in run.stdout and f"slicer.util.pip_install('{package}')" in run.stdout
+    if module == "numba":
+        assert run.stdout.startswith("pyradiomics The fast feature engine needs the package numba")
+    else:  # without it pyradiomics cannot be used either
+        assert run.stdout.startswith("refused The fast feature engine needs the package PyWavelets")
+        assert run.stdout.count("PyWavelets is missing, which comes with pyradiomics") == 1
 
 
 def test_pyradiomics_is_not_needed(monkeypatch):
@@ -522,23 +585,43 @@ def test_pyradiomics_is_not_needed(monkeypatch):
         extract_regions(image, masks, settings_, "pyradiomics")
 
 
-def test_numerical_libraries_get_their_threads_back():
-    threadpoolctl = pytest.importorskip("threadpoolctl", reason="without it nothing is changed")
-    with threadpoolctl.threadpool_limits(2, user_api="blas"):
-        before = threadpoolctl.threadpool_info()
-        extract_regions(image_of(textured()), lesion_with_ring(), settings_of(("Original",), binCount=8), "fast")
-        assert threadpoolctl.threadpool_info() == before
-
-
 def test_threads_end_with_the_extraction():
     before = threading.active_count()
     extract_regions(image_of(textured()), lesion_with_ring(), settings_of(binCount=8), "fast", 4)
     assert threading.active_count() == before
 
 
-def test_warming_up_compiles_for_the_shipped_settings():
-    extraction.warm_up(ExtractionSettings.from_yaml(features.default_settings_path()))
-    extraction.warm_up()
+_WARM = """
+import gc
+from numba.core.dispatcher import Dispatcher
+from HER2NomogramLib.engine import extraction
+from HER2NomogramLib.features import FEATURE_CLASSES, IMAGE_TYPES, ExtractionSettings, extract_regions, prepare_engine
+
+def signatures():
+    return {f.py_func: len(f.signatures) for f in gc.get_objects() if isinstance(f, Dispatcher)}
+
+types = {name: {"sigma": [1.0, 2.0]} if name == "LoG" else {} for name in IMAGE_TYPES}
+mask = np.zeros((90, 80), bool)
+mask[10:60, 15:70] = True
+for setting in ({"binCount": 32}, {"binWidth": 0.5, "distances": [1, 2], "symmetricalGLCM": False, "gldm_a": 1}):
+    settings = ExtractionSettings.from_dict({"imageType": types, "setting": setting})
+    assert prepare_engine(settings)[0] == "fast"
+    before = signatures()
+    assert sum(before.values()) > 10
+    for kind in (np.uint8, np.uint16, np.int16, np.float32):
+        image = sitk.GetImageFromArray(rng.integers(0, 250, (1, 90, 80)).astype(kind))
+        extract_regions(image, {"a": mask, "b": ~mask}, settings, "fast", 2)
+        after = signatures()
+        assert after == before, (setting, kind, [f for f in after if after[f] != before.get(f)])
+"""
+
+
+def test_preparing_compiles_for_all_settings_and_usual_pixel_types():
+    """Nothing is left to be compiled in the middle of a run, where it could fail."""
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", _BEGIN + _WARM], capture_output=True, text=True, timeout=300
+    )
+    assert run.returncode == 0, run.stderr
 
 
 # --- Memory -----------------------------------------------------------------------------------------------------------
@@ -554,7 +637,7 @@ def peak_megabytes():
 
 types = {name: {"sigma": [1.0, 2.0, 3.0, 4.0, 5.0]} if name == "LoG" else {} for name in IMAGE_TYPES}
 settings = ExtractionSettings.from_dict({"imageType": types, "setting": {"binWidth": 25}})
-extraction.warm_up(settings)
+extraction.warm_up(settings.image_types, settings.feature_classes)
 pixels = rng.integers(0, 4096, (1, 4096, 3328), dtype=np.uint16)
 image = sitk.GetImageFromArray(pixels)
 image.SetSpacing((0.07, 0.07, 1.0))

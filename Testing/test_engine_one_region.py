@@ -11,14 +11,14 @@ import pytest
 from engine_reference import CLASSES, PIXEL_TYPES, assert_same_features, random_case, reference_features
 from scipy.ndimage import gaussian_filter
 
-from HER2NomogramLib.engine.filters import bounding_box
 from HER2NomogramLib.engine.one_region import TEXTURE_CLASSES, EngineSettings, compute_features
+from HER2NomogramLib.regions import bounding_box
 
 
 def assert_as_pyradiomics(image, mask, setting, note="", classes=tuple(CLASSES), spacing=(1.0, 1.0, 1.0)):
     """Also where both refuse; pyradiomics' extractor hands its classes the box of the region."""
     engine = EngineSettings.from_pyradiomics(setting)
-    box = bounding_box({"region": mask})
+    box = bounding_box(mask)
     try:
         theirs = reference_features(image[box], mask[box], setting, spacing, classes)
     except RuntimeError:
@@ -115,7 +115,7 @@ def test_pixels_and_lines_give_or_fail_as_in_pyradiomics(shape, scattered, dista
     if scattered:
         mask.ravel()[1::2] = False
         mask.ravel()[6:] = False
-    box = bounding_box({"region": mask})
+    box = bounding_box(mask)
     for flat in (False, True):
         setting = {"binWidth": 1000.0 if flat else 5.0, "distances": distances}
         engine = EngineSettings.from_pyradiomics(setting)

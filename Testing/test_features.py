@@ -27,6 +27,7 @@ from HER2NomogramLib.features import (
     feature_row,
     filtered_images,
     laplacian_of_gaussian,
+    prepare_engine,
 )
 from HER2NomogramLib.mammogram import Mammogram, read_mammogram
 from HER2NomogramLib.regions import make_regions
@@ -90,7 +91,10 @@ def assert_same(found, expected, relative=1e-9):
 
 def assert_as_pyradiomics(image, masks, content):
     settings_ = ExtractionSettings.from_dict(content)
-    found = {engine: extract_regions(image, masks, settings_, engine) for engine in ENGINES}
+    # Settings that the fast engine does not know are left to pyradiomics.
+    found = {
+        engine: extract_regions(image, masks, settings_, prepare_engine(settings_, engine)[0]) for engine in ENGINES
+    }
     assert all(list(of_engine) == list(masks) for of_engine in found.values())
     for name, mask in masks.items():
         expected = by_pyradiomics(image, mask, content)
@@ -873,8 +877,9 @@ def test_a_region_that_cannot_be_computed_is_named(mask, setting, reason, engine
     ring = np.zeros_like(masks["intratumoral"])
     ring[REFUSED[mask]] = True
     masks = {"ring": ring} if setting else {"intratumoral": masks["intratumoral"], "ring": ring}
+    settings_ = ExtractionSettings.from_dict(content_of(**setting))
     with pytest.raises(InputError, match=reason) as refused:
-        extract_regions(image, masks, ExtractionSettings.from_dict(content_of(**setting)), engine)
+        extract_regions(image, masks, settings_, prepare_engine(settings_, engine)[0])
     assert "\n" not in str(refused.value)
 
 

@@ -14,6 +14,7 @@ from HER2NomogramLib.batch import predict_cases
 from HER2NomogramLib.cases import Case
 from HER2NomogramLib.derived import with_derived
 from HER2NomogramLib.errors import InputError
+from HER2NomogramLib.features import FEATURE_ENGINE
 from HER2NomogramLib.metrics import roc_auc, youden_cutoff
 from HER2NomogramLib.modelfile import LOGISTIC_MODELS, load_model, save_model
 from HER2NomogramLib.pipeline import CROSS_FITTED, METHODS, PUBLISHED
@@ -269,6 +270,48 @@ def test_model_records_what_it_was_made_from(result):
     assert model.training["options"]["selection"] == "none" and "jobs" not in model.training["options"]
     assert set(model.training["penalties"]) == set(REGIONS)
     assert model.training["remarks"] == list(result.messages)
+
+
+def test_model_records_what_made_its_features(cohort, result):
+    """The table may come from another machine than the one that trains."""
+    cases, table, facts = cohort
+    assert FEATURE_ENGINE not in result.model.software  # of a table that says nothing
+    elsewhere = {"HER2Nomogram": "0.0.1", "Python": "3.9.9", "numpy": "1.22.0", "numba": "0.99", "scikit-learn": "0.1"}
+    facts = {**facts, "engine": "fast", "software": {**elsewhere, "unknown": "1"}}
+    software = train(cases, table, facts).model.software
+    assert (software[FEATURE_ENGINE], software["numpy"], software["numba"]) == ("fast", "1.22.0", "0.99")
+    # Without pyradiomics there, this machine's has nothing to do with the features.
+    assert "pyradiomics" not in software and "SimpleITK" not in software and "unknown" not in software
+    assert software["scikit-learn"] == result.model.software["scikit-learn"] != "0.1"
+    assert software["HER2Nomogram"] == result.model.software["HER2Nomogram"]
+
+
+@pytest.mark.parametrize(
+    ("region", "image_type", "missing", "said"),
+    [
+        ("intratumoral", "original", False, True),
+        ("intratumoral", "", False, True),
+        ("intratumoral", "gradient", False, False),
+        ("peritumoral_10mm", "original", False, False),
+        ("intratumoral", "original", True, False),
+    ],
+)
+def test_cases_of_which_selected_texture_says_little_are_counted(cohort, result, region, image_type, missing, said):
+    cases, table, facts = cohort
+    problem = {"region": region, "image_type": image_type, "reason": "all the same", "missing": missing}
+    for case in cases[:3]:
+        facts = with_image(facts, case.case_id, problems=[problem])
+    flagged = train(cases, table, facts)
+    notes = [message for message in flagged.messages if "says little" in message]
+    assert len(notes) == said and all(note.startswith(f"In 3 of {len(cases)} cases texture") for note in notes)
+    assert set(notes) <= set(flagged.model.training["remarks"])
+    assert flagged.model.nomogram == result.model.nomogram
+
+
+def test_problems_that_are_not_understood_are_refused(cohort):
+    cases, table, facts = cohort
+    with pytest.raises(InputError, match="problems.*extract"):
+        train(cases, table, with_image(facts, "case0", problems=["old"]))
 
 
 def test_model_names_no_case(rich_cohort):

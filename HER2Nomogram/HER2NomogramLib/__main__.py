@@ -22,6 +22,7 @@ from .command import METHODS, Selection, features_beside, names_in, predictions_
 from .errors import InputError
 
 _INSTALL = "run 'make install'; in Slicer start from the panel, which asks to install what is needed."
+_UNUSED = "--{name} is for the extraction, but --features were extracted already: leave one out."
 # So many cases that were left out for the same reason are named.
 _NAMED = 5
 # Resampling for the report of a training.
@@ -39,6 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"her2nomogram: {error}", file=sys.stderr)
     except ModuleNotFoundError as error:
         print(f"her2nomogram: the package '{error.name}' is missing: {_INSTALL}", file=sys.stderr)
+    except ImportError as error:  # such as numba's for a version of NumPy that it does not know
+        reason = " ".join(str(error).split())
+        print(f"her2nomogram: a package cannot be used ({reason}): install another version of it.", file=sys.stderr)
     except KeyboardInterrupt:
         print(
             "her2nomogram: interrupted; files that were finished are kept, cases of an unfinished table in a .partial "
@@ -258,11 +262,10 @@ def _extract(options: argparse.Namespace) -> int:
 def _extract_to(options: argparse.Namespace, cases: Sequence, out: str | Path):
     """Features of all cases, written to a table."""
     from .batch import extract_cases
-    from .features import ExtractionSettings, default_settings_path, prepare_engine
+    from .features import ExtractionSettings, default_settings_path
 
     settings = ExtractionSettings.from_yaml(options.settings or default_settings_path())
     margins = _margins(options.margins)
-    prepare_engine(settings, options.engine, functools.partial(_say, options))
     with _progress(options, "Extracting") as progress:
         return extract_cases(
             cases,
@@ -273,6 +276,7 @@ def _extract_to(options: argparse.Namespace, cases: Sequence, out: str | Path):
             options.jobs,
             progress,
             options.engine,
+            functools.partial(_say, options),
         )
 
 
@@ -333,7 +337,7 @@ def _check_combination(options: argparse.Namespace) -> None:
         raise InputError("--other-software needs --features: name the table.")
     for name in ("settings", "margins", "engine"):
         if options.features and getattr(options, name) is not None:
-            raise InputError(f"--{name} is for the extraction, but --features were extracted already: leave one out.")
+            raise InputError(_UNUSED.format(name=name))
 
 
 def _training_options(options: argparse.Namespace):
@@ -395,10 +399,19 @@ def _validate(options: argparse.Namespace) -> int:
     model, cases = load_model(options.model), read_cases(options.cases)
     check_outcomes(cases)
     features, facts = _features(options, model)
-    _prepare(options, model)
     predictions = predictions_beside(options.report)
     with _progress(options, "Predicting") as progress:
-        result = predict_cases(cases, model, predictions, features, facts, options.jobs, progress, options.engine)
+        result = predict_cases(
+            cases,
+            model,
+            predictions,
+            features,
+            facts,
+            options.jobs,
+            progress,
+            options.engine,
+            functools.partial(_say, options),
+        )
     status = _report(result, str(predictions))
     validation = validate_model(cases, model, result.done, result.failed)
     refusal = None
@@ -446,9 +459,18 @@ def _predict(options: argparse.Namespace) -> int:
     model = load_model(options.model or default_model_path())
     cases = read_cases(options.cases)
     features, facts = _features(options, model)
-    _prepare(options, model)
     with _progress(options, "Predicting") as progress:
-        result = predict_cases(cases, model, options.out, features, facts, options.jobs, progress, options.engine)
+        result = predict_cases(
+            cases,
+            model,
+            options.out,
+            features,
+            facts,
+            options.jobs,
+            progress,
+            options.engine,
+            functools.partial(_say, options),
+        )
     print(f"{model.name}: {model.notice}")
     warned = sum(1 for prediction in result.done.values() if prediction.warnings)
     extrapolated = sum(1 for prediction in result.done.values() if prediction.extrapolated)
@@ -462,20 +484,11 @@ def _features(options: argparse.Namespace, model) -> tuple:
 
     if not options.features:
         return None, None
+    if options.engine:
+        raise InputError(_UNUSED.format(name="engine"))
     table = read_features(options.features)
     # Nobody knows how other software made the features of its model.
     return table, read_extraction_facts(options.features) if model.extraction is not None else None
-
-
-def _prepare(options: argparse.Namespace, model) -> None:
-    """Have the feature engine ready where a model is applied to images."""
-    from .features import ExtractionSettings, prepare_engine
-
-    if options.features and options.engine:
-        raise InputError("--engine is for the extraction, but --features were extracted already: leave one out.")
-    if not options.features and model.extraction is not None:
-        settings = ExtractionSettings.from_dict(model.extraction)
-        prepare_engine(settings, options.engine, functools.partial(_say, options))
 
 
 def _report(result, out: str) -> int:
@@ -508,11 +521,18 @@ def _progress(options: argparse.Namespace, title: str, unit: str = "case"):
 
 
 def _say(options: argparse.Namespace, what: str) -> None:
-    """Say what is going on where it has no steps to count."""
-    if options.progress == "bar":
-        print(f"{what} ...", file=sys.stderr)
-    else:
+    """Say before the cases what takes time, and what there is to know of the engine."""
+    from .features import COMPILING
+
+    if options.progress == "lines" and what == COMPILING:
         print(f"progress: {what}: 0/1", flush=True)
+    elif options.progress == "lines":
+        print(f"Note: {what}", file=sys.stderr, flush=True)
+    else:
+        from tqdm import tqdm
+
+        # The progress bar is on the screen already.
+        tqdm.write(f"{what} ..." if what == COMPILING else f"Note: {what}", file=sys.stderr)
 
 
 def _margins(text: str | None) -> tuple[float, ...]:

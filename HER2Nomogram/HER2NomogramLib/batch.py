@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from .cases import Case
 from .derived import with_derived
 from .errors import InputError
 from .feature_problems import FeatureProblem, problem_lines
-from .features import FAST, ExtractionSettings, case_threads, choose_engine, feature_row, prepare_engine
+from .features import ExtractionSettings, case_threads, feature_row, prepare_engine
 from .files import atomic_path, check_writable, write_text_atomically
 from .mammogram import Mammogram, read_mammogram
 from .modelfile import Model
@@ -29,6 +30,7 @@ from .prediction import (
     check_extraction,
     check_factors,
     check_image,
+    feature_warnings,
     fill_diameter,
     image_warnings,
     predict_case,
@@ -39,7 +41,9 @@ from .segmentation import read_segment, read_segments
 from .tables import FeatureTable, write_features, write_rows
 
 Progress = Callable[[int, int], None]
-_PACKAGES = ("numpy", "scipy", "SimpleITK", "pyradiomics", "PyWavelets", "scikit-learn", "numba")
+# What computes features, and what else is in a model file.
+FEATURE_PACKAGES = ("numpy", "scipy", "SimpleITK", "pyradiomics", "PyWavelets", "numba")
+_PACKAGES = (*FEATURE_PACKAGES, "scikit-learn")
 # So many cases are named where several have the same problem.
 _NAMED = 3
 
@@ -54,12 +58,15 @@ class BatchResult:
         By case_id: the feature row, or the prediction.
     failed : dict of str to str
         By case_id: one line that says why.
+    engine : str
+        That computed the features; empty where they were given.
     notice : str
-        Why another engine than the fast one computed the features; empty where there is nothing to say.
+        Why it was not the fast one where that was wanted, or what slowed it down; empty where there is nothing to say.
     """
 
     done: dict[str, Any] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    engine: str = ""
     notice: str = ""
 
     @property
@@ -74,12 +81,12 @@ class BatchResult:
         return tuple(case_id for case_id, done in self.done.items() if getattr(done, "incomplete", False))
 
     def remarks(self) -> list[str]:
-        """What to say at the end: the notice, and every problem with the first cases that have it."""
+        """What to say at the end: every problem with the first cases that have it."""
         by_problem: dict[str, list[str]] = {}
         for case_id, problems in self.problems.items():
             for problem in problems:
                 by_problem.setdefault(problem, []).append(f"'{case_id}'")
-        lines = [f"Note: {self.notice}."] if self.notice else []
+        lines = []
         for problem, names in by_problem.items():
             more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
             lines.append(f"Case{'s' * (len(names) > 1)} {', '.join(names[:_NAMED])}{more}: {problem}")
@@ -100,15 +107,12 @@ class CaseFeatures:
         Lines on features that are left out or mean little.
     incomplete : bool
         Whether some are left out.
-    engine : str
-        That computed them.
     """
 
     row: dict[str, float]
     images: dict[str, dict[str, Any]]
     problems: tuple[str, ...] = ()
     incomplete: bool = False
-    engine: str = FAST
 
 
 def diameter_column(image_name: str = "image") -> str:
@@ -125,6 +129,7 @@ def extract_cases(
     jobs: int = 1,
     progress: Progress | None = None,
     engine: str | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> BatchResult:
     """Features of all cases, written to ``features.csv`` with ``features.json`` beside it.
 
@@ -144,7 +149,9 @@ def extract_cases(
     progress : callable, optional
         Called with the number of cases done and of all.
     engine : str, optional
-        Of the features, see :func:`.features.choose_engine`.
+        Of the features, see :func:`.features.prepare_engine`.
+    say : callable, optional
+        Called before the cases with what takes time, and with the notice of the result where there is one.
 
     Raises
     ------
@@ -164,8 +171,8 @@ def extract_cases(
         write_features(path, [(case_id, features.row) for case_id, features in result.done.items()])
         write_text_atomically(path.with_suffix(".json"), _describe(result, settings, margins_mm))
 
-    result = BatchResult(notice=prepare_engine(settings, engine)[1])
-    arguments = (settings, tuple(margins_mm), save_regions, engine, _threads(cases))
+    result = _prepared(settings, engine, say, jobs)
+    arguments = (settings, tuple(margins_mm), save_regions, result.engine, _threads(cases))
     _collect(result, _run(_extract_case, cases, arguments, jobs, progress), write, Path(out))
     return result
 
@@ -179,6 +186,7 @@ def predict_cases(
     jobs: int = 1,
     progress: Progress | None = None,
     engine: str | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> BatchResult:
     """Predictions of all cases, written to ``predictions.csv``; from a feature table or from the images.
 
@@ -214,8 +222,8 @@ def predict_cases(
 
     result = BatchResult()
     if features is None:
-        result.notice = prepare_engine(ExtractionSettings.from_dict(model.extraction), engine)[1]
-        outcomes = _run(_predict_case, cases, (model, engine, _threads(cases)), jobs, progress)
+        result = _prepared(ExtractionSettings.from_dict(model.extraction), engine, say, jobs)
+        outcomes = _run(_predict_case, cases, (model, result.engine, _threads(cases)), jobs, progress)
     else:
         outcomes = _run(_predict_features, cases, (model, features, facts or {}), 1, progress)
     _collect(result, outcomes, write, Path(out))
@@ -271,7 +279,7 @@ def load_image(case: Case, image_name: str = "image") -> tuple[Mammogram, np.nda
 
 
 def software_versions(packages: Sequence[str] = _PACKAGES) -> dict[str, str]:
-    """Versions of this software, Python and those packages that are there; by default what computes features."""
+    """Versions of this software, Python and those packages that are there."""
     versions = {"HER2Nomogram": __version__, "Python": ".".join(map(str, sys.version_info[:3]))}
     for package in packages:
         try:
@@ -279,6 +287,24 @@ def software_versions(packages: Sequence[str] = _PACKAGES) -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return versions
+
+
+def _prepared(
+    settings: ExtractionSettings, engine: str | None, say: Callable[[str], None] | None, jobs: int
+) -> BatchResult:
+    """A result without cases, with the engine that all of them will have."""
+    chosen, notice = prepare_engine(settings, engine, say, jobs)
+    if notice and say is not None:
+        say(notice)
+    return BatchResult(engine=chosen, notice=notice)
+
+
+def recorded_problems(image: Mapping[str, Any]) -> tuple[FeatureProblem, ...]:
+    """Problems of the features of an image, out of what ``features.json`` says of it; older files have none."""
+    try:
+        return tuple(FeatureProblem(**problem) for problem in image.get("problems", ()))
+    except TypeError:
+        raise InputError("features.json has 'problems' that are not understood: extract the features again.") from None
 
 
 def _threads(cases: Sequence[Case]) -> int:
@@ -291,7 +317,7 @@ def _extract_case(
     settings: ExtractionSettings,
     margins_mm: tuple[float, ...],
     save_regions: str | Path | None,
-    engine: str | None,
+    engine: str,
     threads: int,
 ) -> CaseFeatures:
     row: dict[str, float] = {}
@@ -306,9 +332,7 @@ def _extract_case(
         row[diameter_column(name)] = feret_diameter_mm(lesion, mammogram.spacing_mm)
         found: list[FeatureProblem] = []
         row.update(feature_row(mammogram, regions, settings, name, engine, threads, found))
-        # A notice on the engine is about all cases, and said once.
-        found = [problem for problem in found if problem.region]
-        lines += [line if name == "image" else f"{name}: {line}" for line in problem_lines(found)]
+        lines += [line if name == "image" else f"{name}: {line}" for line in problem_lines(found, regions)]
         problems += found
         facts[name] = {
             "spacing_mm": list(mammogram.spacing_mm),
@@ -316,16 +340,17 @@ def _extract_case(
             "kind": mammogram.kind,
             "presentation": mammogram.presentation,
             "warnings": [*mammogram.warnings, *region_warnings(regions, mammogram.breast)],
+            "problems": [asdict(problem) for problem in found],
         }
         if save_regions is not None:
             _save_regions(regions, mammogram, Path(save_regions), f"{case.case_id}__{name}")
     incomplete = any(problem.missing for problem in problems)
     if incomplete and all("__diagnostics_" in column for column in row):
         raise InputError(" ".join(lines))
-    return CaseFeatures(row, facts, tuple(lines), incomplete, choose_engine(settings, engine)[0])
+    return CaseFeatures(row, facts, tuple(lines), incomplete)
 
 
-def _predict_case(case: Case, model: Model, engine: str | None, threads: int) -> Prediction:
+def _predict_case(case: Case, model: Model, engine: str, threads: int) -> Prediction:
     mammogram, lesion, exclude = load_image(case)
     return predict_case(model, mammogram, lesion, case.clinical, exclude, engine=engine, threads=threads)[0]
 
@@ -338,25 +363,33 @@ class _RecordedImage:
     kind: str | None
     presentation: str | None
     warnings: tuple[str, ...]
+    problems: tuple[FeatureProblem, ...]
 
 
 def _predict_features(case: Case, model: Model, features: FeatureTable, facts: Mapping[str, Any]) -> Prediction:
     row = features.row(case.case_id)
-    of_image = () if model.extraction is None else _recorded_warnings(case, model, facts)
+    warnings: tuple[str, ...] = ()
+    if model.extraction is not None:
+        image = _recorded_image(case, facts)
+        check_image(model, image)
+        present = {column: value for column, value in row.items() if math.isfinite(value)}
+        warnings = (*image_warnings(model, image), *feature_warnings(model, present, image.problems))
     clinical, of_diameter = fill_diameter(model, case.clinical, lambda: row.get(diameter_column()))
-    return predict_row(model, row, clinical, (*of_image, *of_diameter))
+    return predict_row(model, row, clinical, (*warnings, *of_diameter))
 
 
-def _recorded_warnings(case: Case, model: Model, facts: Mapping[str, Any]) -> tuple[str, ...]:
-    """What to say of the image that features were extracted from; refuses one of another kind than the model's."""
+def _recorded_image(case: Case, facts: Mapping[str, Any]) -> _RecordedImage:
     try:
         recorded = facts["cases"][case.case_id]["image"]
-        spacing, warnings = tuple(recorded["spacing_mm"]), tuple(recorded["warnings"])
-        image = _RecordedImage(spacing, recorded["kind"], recorded["presentation"], warnings)
+        return _RecordedImage(
+            spacing_mm=tuple(recorded["spacing_mm"]),
+            kind=recorded["kind"],
+            presentation=recorded["presentation"],
+            warnings=tuple(recorded["warnings"]),
+            problems=recorded_problems(recorded),
+        )
     except (KeyError, TypeError):
         raise InputError("features.json does not describe this case: extract its features again.") from None
-    check_image(model, image)
-    return image_warnings(model, image)
 
 
 def _check_settings(model: Model, facts: Mapping[str, Any]) -> None:
@@ -460,7 +493,7 @@ def _describe(result: BatchResult, settings: ExtractionSettings, margins_mm: Seq
     content = {
         "extraction": settings.to_dict(),
         "margins_mm": list(margins_mm),
-        "engine": ", ".join(sorted({features.engine for features in result.done.values()})),
+        "engine": result.engine,
         "software": software_versions(),
         "cases": {case_id: features.images for case_id, features in result.done.items()},
         "problems": result.problems,

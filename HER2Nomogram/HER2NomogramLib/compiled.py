@@ -8,7 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from numba import njit
+try:
+    from numba import njit
+except ImportError:
+    raise
+except Exception as error:  # an old numba fails with whatever has changed since then
+    raise ImportError(f"numba fails with {type(error).__name__}: {error}", name="numba") from error
 
 # Sums may be reordered for the vector units; NaN and infinity keep their meaning.
 _REORDERED = {"reassoc", "contract", "nsz"}

@@ -12,7 +12,7 @@ from .case_plot import case_figure
 from .cases import read_cases
 from .drawing import save_figure
 from .embedded import load_logic_class
-from .features import ExtractionSettings, default_settings_path, prepare_engine
+from .features import ExtractionSettings, default_settings_path
 from .modelfile import save_model
 from .phantom import make_cohort
 from .prediction import Prediction, case_regions
@@ -63,9 +63,10 @@ def run_demo(out: str | Path, jobs: int, progress: ProgressBar, save_model_to: s
         cases_path = make_cohort(out / "cohort", seed=COHORT_SEED, effect=EFFECT, image_format="dicom", progress=step)
     cases = read_cases(cases_path)
     settings = ExtractionSettings.from_yaml(default_settings_path())
-    prepare_engine(settings, say=lambda what: print(f"{what} ..."))
     with progress("Extracting features of 5 regions") as step:
-        extracted = extract_cases(cases, settings, DEFAULT_MARGINS_MM, out / "features.csv", jobs=jobs, progress=step)
+        extracted = extract_cases(
+            cases, settings, DEFAULT_MARGINS_MM, out / "features.csv", jobs=jobs, progress=step, say=print
+        )
     for line in extracted.remarks():
         print(line)
     table = read_features(out / "features.csv")

@@ -1,7 +1,8 @@
 """Radiomics features of every region of one image: by the compiled engine, or by pyradiomics' own feature classes.
 
 The values of the two are equal. The compiled engine (:mod:`.engine.extraction`) is the default; pyradiomics is the
-reference, computes what the other is not made for, and takes over where numba is missing.
+reference, computes what the other is not made for, and takes over where that cannot be used.
+:func:`prepare_engine` decides which of them it is, once for all cases of a run.
 
 Three things differ from one run of pyradiomics' feature extractor per region. Each filtered image is made once and
 shared by all regions, which changes no value because the filters do not depend on the mask. The Laplacian of Gaussian
@@ -34,6 +35,7 @@ from .feature_problems import (
     log_name,
     log_refusal,
     region_refusal,
+    settings_remark,
     shape_refusal,
     value_problem,
 )
@@ -62,6 +64,8 @@ _MAY_BE_NULL = frozenset(
 _PLANE = {"force2D": True, "force2Ddimension": 0}
 FAST, PYRADIOMICS = "fast", "pyradiomics"
 ENGINES = (FAST, PYRADIOMICS)
+# Key of the engine among the versions of software in a model file.
+FEATURE_ENGINE = "feature engine"
 # Of one case; more bring little, because half of the work is Python's.
 _MOST_THREADS = 4
 COMPILING = "Preparing the feature engine, which is compiled at its first use"
@@ -74,6 +78,11 @@ _MISSING = (
     "pyradiomics is missing: in Slicer open the Extensions Manager, install 'SlicerRadiomics' and restart; "
     "outside Slicer run 'make install'."
 )
+_PART_MISSING = (
+    "The package {package} is missing, which comes with pyradiomics: in Slicer open the Extensions Manager, install "
+    "'SlicerRadiomics' and restart; outside Slicer run 'make install'."
+)
+_PACKAGES = {"pywt": "PyWavelets", "ruamel": "ruamel.yaml"}
 
 
 @dataclass(frozen=True)
@@ -106,8 +115,8 @@ class ExtractionSettings:
         try:
             from ruamel.yaml import YAML
             from ruamel.yaml.error import YAMLError
-        except ImportError:  # it comes with pyradiomics
-            raise InputError(_MISSING) from None
+        except ImportError as error:  # it comes with pyradiomics
+            raise InputError(_missing(error)) from None
 
         try:
             content = YAML(typ="safe", pure=True).load(Path(path).read_text(encoding="utf-8"))
@@ -220,77 +229,96 @@ def name_columns(
     row = {}
     for name, region in regions.items():
         prefix = f"{image_name}__{name}__"
-        row[f"{prefix}diagnostics_VoxelNum"] = float(region.mask.sum())
+        row[f"{prefix}diagnostics_VoxelNum"] = float(np.count_nonzero(region.mask))
         row[f"{prefix}diagnostics_KeptFraction"] = region.kept_fraction
         row.update((prefix + feature, value) for feature, value in values[name].items())
     return row
 
 
-def choose_engine(settings: ExtractionSettings, engine: str | None = None) -> tuple[str, str]:
-    """The engine that will compute the features, and why it is not the fast one where that was wanted.
+def prepare_engine(
+    settings: ExtractionSettings,
+    engine: str | None = None,
+    say: Callable[[str], None] | None = None,
+    jobs: int = 1,
+) -> tuple[str, str]:
+    """The engine that will compute the features, its code compiled or loaded.
+
+    Compiling takes half a minute where it has never been done on this machine. Done before processes are started, so
+    that these find the code on disk.
 
     Parameters
     ----------
     settings : ExtractionSettings
     engine : str, optional
         Out of :data:`ENGINES`; the fast one where it can be used if there is none.
+    say : callable, optional
+        Called with :data:`COMPILING` where it takes longer than two seconds.
+    jobs : int
+        Processes that will compute.
 
     Returns
     -------
     engine : str
     notice : str
-        Empty where there is nothing to say.
+        What is to be said before the work, in sentences: why it is not the fast engine where that was wanted, what
+        slows it down, which settings are of no use. Empty where there is nothing to say.
 
     Raises
     ------
     InputError
-        Where the engine is not known.
+        Where the engine is not known, or pyradiomics is to compute the features and is missing or refuses the settings.
     """
     if engine not in (None, *ENGINES):
         raise InputError(f"Feature engine '{engine}' is not known: choose {' or '.join(ENGINES)}.")
+    chosen, notice = PYRADIOMICS, ""
     if engine == PYRADIOMICS:
-        return PYRADIOMICS, ""
-    from .engine.extraction import unavailable, unsupported
+        _make_extractor(settings)
+    else:
+        refusal, notice = _prepare_fast(settings, say, jobs)
+        if refusal:
+            notice = _fall_back(settings, refusal)
+        else:
+            chosen = FAST
+    remark = settings_remark(settings.image_types, settings.feature_classes, settings.setting)
+    return chosen, " ".join(filter(None, (notice, remark)))
 
-    left = unsupported(settings)
-    reason = f"the fast feature engine leaves {left} to pyradiomics" if left else unavailable()
-    return (PYRADIOMICS, f"{reason}; pyradiomics computes the features, which takes longer") if reason else (FAST, "")
+
+def _fall_back(settings: ExtractionSettings, refusal: str) -> str:
+    """What to say where pyradiomics takes over; an error where it cannot."""
+    try:
+        _make_extractor(settings)
+    except InputError as error:
+        raise InputError(f"{refusal} {error}") from None
+    return f"{refusal} Therefore pyradiomics computes the features, which takes longer."
 
 
-def prepare_engine(
-    settings: ExtractionSettings, engine: str | None = None, say: Callable[[str], None] | None = None
-) -> tuple[str, str]:
-    """The engine that will compute the features, its code compiled or loaded.
+def _prepare_fast(settings: ExtractionSettings, say: Callable[[str], None] | None, jobs: int) -> tuple[str, str]:
+    """Why the fast engine cannot be used, and what to say where it can; its code is compiled or loaded."""
+    from .engine import extraction
 
-    Compiling takes some ten seconds where it has never been done on this machine. Done before processes are started,
-    so that these find the code on disk.
+    left = extraction.unsupported(settings)
+    refusal = f"The fast feature engine leaves {left} to pyradiomics." if left else extraction.unavailable()
+    if refusal:
+        return refusal, ""
+    with _said_if_slow(say):
+        anew = extraction.compiled_anew()
+        # What is not kept on disk is of no use to other processes.
+        if not (anew and jobs > 1):
+            refusal = extraction.warm_up(settings.image_types, settings.feature_classes)
+    return refusal, anew
 
-    Parameters
-    ----------
-    settings : ExtractionSettings
-    engine : str, optional
-        As for :func:`choose_engine`.
-    say : callable, optional
-        Called with what is going on, only where it takes longer than two seconds.
 
-    Returns
-    -------
-    engine, notice : str
-        As of :func:`choose_engine`.
-    """
-    chosen, notice = choose_engine(settings, engine)
-    if chosen == FAST:
-        from .engine.extraction import warm_up
-
-        timer = threading.Timer(_SLOW_S, say, [COMPILING]) if say is not None else None
-        if timer is not None:
-            timer.start()
-        try:
-            warm_up(settings)
-        finally:
-            if timer is not None:
-                timer.cancel()
-    return chosen, notice
+@contextmanager
+def _said_if_slow(say: Callable[[str], None] | None) -> Iterator[None]:
+    if say is None:
+        yield
+        return
+    timer = threading.Timer(_SLOW_S, say, [COMPILING])
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def case_threads() -> int:
@@ -315,7 +343,7 @@ def extract_regions(
     masks : mapping of str to np.ndarray of bool, shape (rows, columns)
     settings : ExtractionSettings
     engine : str, optional
-        Out of :data:`ENGINES`, see :func:`choose_engine`.
+        As :func:`prepare_engine` has chosen it; by default it is asked.
     threads : int
         Of the fast engine; pyradiomics has one.
     problems : list, optional
@@ -330,17 +358,23 @@ def extract_regions(
     Raises
     ------
     InputError
-        Where pyradiomics is needed and missing, or refuses the settings; without ``problems`` also where a region or an
-        image type cannot be computed.
+        Where the engine is not known or cannot compute a setting, pyradiomics is needed and missing, or refuses the
+        settings; without ``problems`` also where a region or an image type cannot be computed.
     """
-    chosen, notice = choose_engine(settings, engine)
-    found: list[FeatureProblem] = [FeatureProblem("", "", notice, missing=False)] if notice else []
-    if chosen == FAST:
-        from .engine.extraction import extract
+    found: list[FeatureProblem] = []
+    if engine is None:
+        engine, notice = prepare_engine(settings)
+        found += [FeatureProblem("", "", notice.rstrip("."), missing=False)] if notice else []
+    if engine == FAST:
+        from .engine.extraction import extract, unsupported
 
+        if left := unsupported(settings):
+            raise InputError(f"The fast feature engine cannot compute {left}: choose {PYRADIOMICS}.")
         values = extract(image, masks, settings, threads, found)
-    else:
+    elif engine == PYRADIOMICS:
         values = _extract_with_pyradiomics(image, masks, settings, found)
+    else:
+        raise InputError(f"Feature engine '{engine}' is not known: choose {' or '.join(ENGINES)}.")
     order = {name: position for position, name in enumerate(masks)}
     found.sort(key=lambda problem: order.get(problem.region, -1))
     if problems is not None:
@@ -447,7 +481,6 @@ class _ReferenceGroup:
         problems: list[FeatureProblem],
     ) -> None:
         self._extractor, self._settings, self._values, self._problems = extractor, settings, values, problems
-        self._texture = bool(set(settings.feature_classes) - {"shape2D", "firstorder"})
         self._image = self._mask = None
         self._prepared: dict[str, tuple[sitk.Image, Any]] = {}
 
@@ -514,7 +547,8 @@ class _ReferenceGroup:
             return
         cropped, cropped_mask = imageoperations.cropToTumorMask(filtered, mask, box)
         inside = sitk.GetArrayViewFromImage(cropped)[sitk.GetArrayViewFromImage(cropped_mask) == 1]
-        reason, missing = value_problem(inside, arguments, self._texture)
+        shape, classes = cropped.GetSize()[1::-1], self._settings.feature_classes
+        reason, missing = value_problem(name, inside, shape, arguments, classes, by_pyradiomics=True)
         if reason:
             self._note(region, name, reason, missing)
         if not missing:
@@ -581,8 +615,8 @@ def _make_extractor(settings: ExtractionSettings, source: str = "Extraction sett
         import radiomics  # noqa: F401 - the package before its module, which may be there without it
         from pykwalify.errors import PyKwalifyException
         from radiomics.featureextractor import RadiomicsFeatureExtractor
-    except ImportError:
-        raise InputError(_MISSING) from None
+    except ImportError as error:
+        raise InputError(_missing(error)) from None
     if "LBP2D" in settings.image_types:
         try:
             import skimage  # noqa: F401 - pyradiomics only logs a warning and leaves LBP out where it is missing
@@ -597,6 +631,12 @@ def _make_extractor(settings: ExtractionSettings, source: str = "Extraction sett
         # The validator wraps what it finds itself, pyradiomics' own checks within it raise plain errors.
         reason = _one_line(getattr(error, "msg", None) or error)
         raise InputError(f"{source}: pyradiomics refuses a setting ({reason}): correct it.") from None
+
+
+def _missing(error: ImportError) -> str:
+    """What is missing of pyradiomics or the packages that it needs, and what to do."""
+    module = (error.name or "radiomics").partition(".")[0]
+    return _MISSING if module == "radiomics" else _PART_MISSING.format(package=_PACKAGES.get(module, module))
 
 
 def _mask_image(mask: np.ndarray, image: sitk.Image) -> sitk.Image:

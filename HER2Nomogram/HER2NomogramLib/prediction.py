@@ -206,7 +206,7 @@ def predict_case(
         row = feature_row(mammogram, regions, settings, engine=engine, threads=threads, problems=problems)
     else:
         row = extract(mammogram, regions, settings)
-    of_features = _feature_warnings(model, row, problems)
+    of_features = feature_warnings(model, row, problems)
     clinical, of_diameter = fill_diameter(model, clinical, lambda: feret_diameter_mm(lesion, mammogram.spacing_mm))
     warnings = (*image_warnings(model, mammogram), *region_warnings(made, mammogram.breast), *of_features, *of_diameter)
     return predict_row(model, row, clinical, warnings), regions, row
@@ -319,8 +319,16 @@ def _spacing_warnings(model: Model, image: ImageFacts) -> tuple[str, ...]:
     )
 
 
-def _feature_warnings(model: Model, row: Mapping[str, float], problems: Sequence[FeatureProblem]) -> tuple[str, ...]:
+def feature_warnings(model: Model, row: Mapping[str, float], problems: Sequence[FeatureProblem]) -> tuple[str, ...]:
     """What to say of the features that the model uses; what is wrong with others does not matter.
+
+    Parameters
+    ----------
+    model : Model
+    row : mapping of str to float
+        Features by column, without those that are missing.
+    problems : sequence of FeatureProblem
+        Of the image.
 
     Raises
     ------
@@ -337,7 +345,7 @@ def _feature_warnings(model: Model, row: Mapping[str, float], problems: Sequence
                 raise InputError(str(problem))
             if concerned and not problem.missing:
                 meant.append(problem)
-    return problem_lines(meant)
+    return problem_lines(meant, model.used_regions)
 
 
 def _factors(model: Model, clinical: Mapping[str, object]) -> tuple[dict[str, float], dict[str, str]]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from . import __version__
 from .cases import SPLITS
+from .features import FAST, FEATURE_ENGINE, PYRADIOMICS
 from .modelfile import CLINICAL, Model
 from .regions import region_label
 from .report_numbers import counted, interval, listed, measured, p_phrase, share, significant, span, times
@@ -246,16 +247,24 @@ def _feature_facts(model: Model) -> dict[str, str]:
     image_types = model.extraction.get("imageType") or {}
     facts["image_types"] = f"{listed(_image_type(*entry) for entry in image_types.items())}."
     facts["feature_classes"] = f"pyradiomics' classes {listed(_feature_class(*entry) for entry in classes.items())}."
-    version = model.software.get("pyradiomics")
-    fast = model.software.get("feature engine") == "fast"
-    equal = " Computed by this software's own compiled code, with the same values as pyradiomics." if fast else ""
     planar = " LoG filters are computed in the image plane." if "LoG" in image_types else ""
     facts["extraction"] = (
-        f"pyradiomics{f' {version}' if version else ''} in two dimensions on one image; hand-crafted features as "
-        f"pyradiomics defines them, most of them those of the IBSI.{planar}{equal}"
+        f"{_engines(model.software)} in two dimensions on one image; hand-crafted features as pyradiomics defines "
+        f"them, most of them those of the IBSI.{planar}"
     )
     facts["defaults"] = "Settings that are not listed are pyradiomics' defaults."
     return facts
+
+
+def _engines(software: Mapping[str, str]) -> str:
+    """What computed the features; tables put together from several extractions can have both engines."""
+    version = software.get("pyradiomics")
+    by_name = {
+        FAST: "This software's own compiled code with the same values as pyradiomics",
+        PYRADIOMICS: f"pyradiomics{f' {version}' if version else ''}",
+    }
+    used = [text for name, text in by_name.items() if name in software.get(FEATURE_ENGINE, PYRADIOMICS).split(", ")]
+    return listed(used or [by_name[PYRADIOMICS]])
 
 
 def _discretization(setting: Mapping[str, Any]) -> str:

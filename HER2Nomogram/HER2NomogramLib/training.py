@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
-from .batch import software_versions
+from .batch import FEATURE_PACKAGES, recorded_problems, software_versions
 from .cases import SPLITS, Case, ihc_remark, is_blank
 from .clinical import describe_factor
 from .dataset import IMAGE, Dataset, assemble, check_columns, refuse_outcomes, training_cases, without_outcome
 from .derived import with_derived
 from .errors import InputError
-from .features import ExtractionSettings
+from .features import FEATURE_ENGINE, ExtractionSettings
 from .metrics import youden_cutoff
 from .modelfile import CLINICAL, LOGISTIC_MODELS, RAD_SCORE, LogisticModel, Model, Predictor, Signature
 from .pipeline import CROSS_FITTED, METHODS, RadiomicsNomogram
@@ -29,12 +29,10 @@ from .resampling import InternalValidation, validate_internally
 from .selection import SELECTIONS
 from .signature import PENALTY_RULES, LassoSignature
 from .tables import FeatureTable
-from .training_messages import about_resampling, messages_of, regions_left_out
+from .training_messages import about_flagged, about_resampling, messages_of, regions_left_out
 from .validation import SplitPerformance, assess, auc_table, auc_text
 
 MISSING_RULES = ("impute", "exclude")
-# Among the versions of software in a model file.
-FEATURE_ENGINE = "feature engine"
 # Of a model whose features other software made nobody knows the images.
 _NO_IMAGES = {"extraction": None, "margins_mm": (), "kind": None, "presentation": None, "spacing_range_mm": None}
 _INTENDED_USE = (
@@ -168,7 +166,11 @@ def train(
     by_method = _performance(pipeline, logistic, dataset)
     used = set(dataset.case_ids)
     population = ihc_remark([case for case in cases if case.case_id in used])
-    messages = (*filter(None, [population]), *messages_of(dataset, pipeline, options.method))
+    messages = (
+        *filter(None, [population]),
+        *messages_of(dataset, pipeline, options.method),
+        *about_flagged(_flagged_cases(dataset, pipeline), len(dataset.case_ids)),
+    )
     model = Model(
         name=options.name,
         intended_use=_INTENDED_USE,
@@ -183,9 +185,26 @@ def train(
 
 
 def _software(facts: Mapping[str, Any] | None) -> dict[str, str]:
-    """Versions of what made the model, and the engine that computed its features where that is recorded."""
+    """Versions of what made the model, with engine and packages as they were when the features were made."""
+    versions, recorded = software_versions(), (facts or {}).get("software")
+    if isinstance(recorded, Mapping):
+        here = {name: version for name, version in versions.items() if name not in FEATURE_PACKAGES}
+        there = {name: recorded[name] for name in FEATURE_PACKAGES if isinstance(recorded.get(name), str)}
+        versions = {**here, **there}
     engine = (facts or {}).get("engine")
-    return {**software_versions(), **({FEATURE_ENGINE: engine} if isinstance(engine, str) and engine else {})}
+    return {**versions, **({FEATURE_ENGINE: engine} if isinstance(engine, str) and engine else {})}
+
+
+def _flagged_cases(dataset: Dataset, pipeline: RadiomicsNomogram) -> int:
+    """Cases of which a feature that a signature uses was computed, but means little."""
+    columns = [column for column, is_used in zip(dataset.columns, pipeline.used_features_) if is_used]
+    used = [column.removeprefix(f"{IMAGE}__").partition("__")[::2] for column in columns]
+
+    def is_flagged(image: Mapping[str, Any]) -> bool:
+        flags = [problem for problem in recorded_problems(image) if not problem.missing]
+        return any(flag.region == region and flag.is_about(name) for flag in flags for region, name in used)
+
+    return sum(map(is_flagged, dataset.images or ()))
 
 
 def check_before_extraction(cases: Sequence[Case], regions: Sequence[str], options: TrainingOptions) -> None:

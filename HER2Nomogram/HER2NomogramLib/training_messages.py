@@ -49,6 +49,16 @@ def regions_left_out(pipeline: RadiomicsNomogram, method: str) -> dict[str, str]
     return {region: why for region, why in pipeline.unused_.items() if region not in kept}
 
 
+def about_flagged(flagged: int, n_cases: int) -> tuple[str, ...]:
+    """What to say of cases of which a selected feature means little."""
+    if not flagged:
+        return ()
+    return (
+        f"In {flagged} of {_counted(n_cases, 'case')} texture that a signature uses says little, such as that of a "
+        "region with a single gray level ('problems' in features.json).",
+    )
+
+
 def about_resampling(internal: InternalValidation, method: str, replicates: int, repeats: int) -> list[str]:
     """What to say where not all that was asked for was done."""
     bootstrap, nested = internal.bootstrap.get(method), internal.nested.get(method)

@@ -3,7 +3,7 @@
 Every filtered image is made once, on the box that holds all regions. It is handed to one task per region and freed
 when these are done; the filters' streams wait until no task is left, so that few of them are in memory.
 
-Can be imported without numba, SciPy and PyWavelets: :func:`unavailable` says whether they are there.
+Can be imported without numba and PyWavelets: :func:`unavailable` says whether they are there.
 """
 
 from __future__ import annotations
@@ -11,14 +11,16 @@ from __future__ import annotations
 import functools
 import importlib
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+import pickle
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import SimpleITK as sitk
 
+from ..errors import InputError
 from ..feature_problems import (
     FeatureProblem,
     filter_refusal,
@@ -28,29 +30,52 @@ from ..feature_problems import (
     shape_refusal,
     value_problem,
 )
+from ..regions import bounding_box
 from .names import FEATURE_NAMES
 from .schedule import Task, run_streams
 
 if TYPE_CHECKING:
     from ..features import ExtractionSettings
 
-_NEEDED = {"numba": "numba", "scipy": "scipy", "pywt": "PyWavelets"}
-# Errors of a kernel or a filter that mean that this region or image cannot be computed.
+# Modules that are imported, and the packages that bring them.
+_NEEDED = {"numba": "numba", "pywt": "PyWavelets"}
+INSTALL = "in Slicer: slicer.util.pip_install('{package}'); elsewhere: pip install {package}"
+_COMPILED_ANEW = (
+    "The fast feature engine is compiled anew in every run, because neither '{folder}' nor a folder in '{home}' can be "
+    "written: set NUMBA_CACHE_DIR to a folder that can."
+)
+# Types of pixels that most images have. A few functions are compiled for each type.
+_PIXEL_TYPES = (np.uint16, np.int16, np.uint8, np.float32)
+# Errors of a kernel or a filter that mean that this region or image cannot be computed. None of numba's is among them.
 _REFUSALS = (ArithmeticError, IndexError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
 
 
 def unavailable() -> str:
-    """Why this engine cannot be used here and what to do; empty where it can."""
+    """Why this engine cannot be used here and what to do, in a sentence; empty where it can."""
     for module, package in _NEEDED.items():
         try:
             importlib.import_module(module)
-        # numba refuses versions of NumPy with an ImportError, a library that cannot be loaded is an OSError.
-        except (ImportError, OSError) as error:
-            if isinstance(error, ModuleNotFoundError):
-                return f"the fast feature engine needs the package {package}: install it"
-            reason = " ".join(str(error).split())
-            return f"the fast feature engine cannot use the package {package} ({reason:.150}): install another version"
+        except ModuleNotFoundError as error:
+            # What the package needs itself comes with it.
+            missing = package if error.name in (None, module) else error.name
+            return f"The fast feature engine needs the package {missing} ({INSTALL.format(package=missing)})."
+        # numba refuses versions of NumPy with an ImportError, settings with a ValueError; a library that cannot be
+        # loaded is an OSError, and an old numba fails with whatever has changed since.
+        except Exception as error:
+            return (
+                f"The fast feature engine cannot use the package {package} ({_one_line(error)}): install another "
+                f"version ({INSTALL.format(package=package)}), or correct what is set for it in the environment."
+            )
     return ""
+
+
+def compiled_anew() -> str:
+    """Why the code is compiled in every process and what to do, in a sentence; empty where it is kept on disk."""
+    try:
+        kept = _cache_folder() is not None
+    except Exception:  # what is wrong then :func:`warm_up` says
+        kept = True
+    return "" if kept else _COMPILED_ANEW.format(folder=Path(__file__).parent, home=Path.home())
 
 
 def unsupported(settings: ExtractionSettings) -> str:
@@ -95,46 +120,100 @@ def extract(
     -------
     dict of str to dict of str to float
         By region and by pyradiomics' feature name, in pyradiomics' order.
+
+    Raises
+    ------
+    InputError
+        Where code cannot be compiled or loaded that :func:`warm_up` did not need.
     """
     regions, refused = _regions(masks, settings)
     problems += refused
     values: dict[str, dict[str, float]] = {name: {} for name in masks}
     if not regions:
         return values
-    # Cached or not, numba's code and SciPy are loaded here: BLAS can only be pinned after that.
     work = _Work(image, regions, settings)
-    with _one_blas_thread():
-        run_streams(work.streams(threads), threads)
+    try:
+        run_streams(work.streams(), threads)
+    except Exception as error:
+        if not _is_of_compiler(error):
+            raise
+        raise InputError(f"{_failure(error)} Or choose the engine pyradiomics.") from error
     work.collect(values, problems)
     return values
 
 
-def warm_up(settings: ExtractionSettings | None = None, pixel_type: Any = np.uint16) -> None:
-    """Compile what an extraction needs, or load what has been compiled before, on a tiny image.
+def warm_up(image_types: Iterable[str] | None = None, feature_classes: Iterable[str] | None = None) -> str:
+    """Compile what an extraction needs, or load what has been compiled before, on tiny images.
 
-    Takes some ten seconds where nothing is on disk.
+    Takes half a minute where nothing is on disk.
 
     Parameters
     ----------
-    settings : ExtractionSettings, optional
-        All image types and feature classes where there are none.
-    pixel_type : data type
-        Of the images.
-    """
-    from ..features import FEATURE_CLASSES, IMAGE_TYPES, ExtractionSettings
+    image_types, feature_classes : iterable of str, optional
+        As in the settings, by default all; other settings do not change what is compiled.
 
-    if settings is None:
-        types = {name: {"sigma": [1.0]} if name == "LoG" else {} for name in IMAGE_TYPES}
-        settings = ExtractionSettings(types, dict.fromkeys(FEATURE_CLASSES, []), {"binCount": 8})
-    pixels = np.random.default_rng(0).integers(0, 200, (1, 24, 24)).astype(pixel_type)
+    Returns
+    -------
+    str
+        Why the engine cannot be used after all and what to do, in sentences; empty where it can.
+    """
+    from ..features import FEATURE_CLASSES, IMAGE_TYPES
+
+    try:
+        _compute_tiny(tuple(image_types or IMAGE_TYPES), tuple(feature_classes or FEATURE_CLASSES))
+    except Exception as error:  # whatever it is, pyradiomics can do without
+        return _failure(error.__cause__ if isinstance(error, InputError) else error)
+    return ""
+
+
+def _cache_folder() -> str | None:
+    """Where numba keeps the compiled code of this folder; None where it cannot write it."""
+    from . import matrices
+
+    return next(function._cache.cache_path for function in vars(matrices).values() if hasattr(function, "_cache"))
+
+
+@functools.cache
+def _compute_tiny(image_types: tuple[str, ...], feature_classes: tuple[str, ...]) -> None:
+    """Features of tiny images of several pixel types; once per process, where it did not fail."""
+    from ..features import ExtractionSettings
+
+    types = {name: {"sigma": [1.0]} if name == "LoG" else {} for name in image_types}
+    settings = ExtractionSettings(types, {name: [] for name in feature_classes}, {"binCount": 8})
+    pixels = np.random.default_rng(0).integers(0, 120, (1, 24, 24))
     mask = np.zeros((24, 24), dtype=bool)
     mask[4:20, 4:20] = True
-    extract(sitk.GetImageFromArray(pixels), {"all": mask}, settings, 1, [])
+    for pixel_type in _PIXEL_TYPES:
+        problems: list[FeatureProblem] = []
+        extract(sitk.GetImageFromArray(pixels.astype(pixel_type)), {"all": mask}, settings, 1, problems)
+        missing = [problem for problem in problems if problem.missing]
+        if missing:
+            raise RuntimeError(str(missing[0]))
+
+
+def _is_of_compiler(error: Exception) -> bool:
+    """Whether code could not be compiled, or not be written to disk or read from there."""
+    from numba.core.errors import NumbaError
+
+    return isinstance(error, (NumbaError, OSError, EOFError, pickle.PickleError))
+
+
+def _failure(error: Exception) -> str:
+    """That the engine failed, and what to do, in sentences."""
+    try:
+        folder = _cache_folder()
+    except Exception:  # it may be what failed
+        folder = None
+    where = f" in '{folder}'" if folder else ""
+    return (
+        f"The fast feature engine failed ({_one_line(error)}): delete its compiled code{where}, free some space there, "
+        f"or install numba anew ({INSTALL.format(package='numba')})."
+    )
 
 
 @dataclass(frozen=True)
 class _Region:
-    """A region, its mask cut out, and where that lies in the box that holds all regions."""
+    """A region, its mask cut out, and where that lies."""
 
     name: str
     box: tuple[slice, slice]
@@ -143,17 +222,32 @@ class _Region:
 
 def _regions(
     masks: Mapping[str, np.ndarray], settings: ExtractionSettings
-) -> tuple[dict[str, np.ndarray], list[FeatureProblem]]:
+) -> tuple[list[_Region], list[FeatureProblem]]:
     """The regions that pyradiomics would compute, and why not the others."""
-    reasons = {name: region_refusal(mask, settings.setting) for name, mask in masks.items()}
-    refused = [FeatureProblem(name, "", reason, missing=True) for name, reason in reasons.items() if reason]
-    return {name: np.asarray(mask, dtype=bool) for name, mask in masks.items() if not reasons[name]}, refused
+    regions, refused = [], []
+    for name, mask in masks.items():
+        mask = np.asarray(mask, dtype=bool)
+        # A whole mammogram is scanned here and not again.
+        box = bounding_box(mask) if mask.any() else (slice(0), slice(0))
+        inside = np.ascontiguousarray(mask[box])
+        reason = region_refusal(inside, settings.setting)
+        if reason:
+            refused.append(FeatureProblem(name, "", reason, missing=True))
+        else:
+            regions.append(_Region(name, box, inside))
+    return regions, refused
+
+
+def _union(boxes: Sequence[tuple[slice, slice]]) -> tuple[slice, slice]:
+    """The smallest box that holds all boxes."""
+    rows, columns = (slice(min(p.start for p in parts), max(p.stop for p in parts)) for parts in zip(*boxes))
+    return rows, columns
 
 
 class _Work:
     """The tasks of one image, and what has come out of them."""
 
-    def __init__(self, image: sitk.Image, masks: Mapping[str, np.ndarray], settings: ExtractionSettings) -> None:
+    def __init__(self, image: sitk.Image, regions: Sequence[_Region], settings: ExtractionSettings) -> None:
         # Only here, so that this module can be imported without numba.
         from . import filters, one_region
 
@@ -162,28 +256,23 @@ class _Work:
         self._spacing = image.GetSpacing()
         self._settings = settings
         self._classes = [name for name in settings.feature_classes if name != "shape2D"]
-        self._texture = bool(set(self._classes) - {"firstorder"})
-        self._masks, self._box = masks, filters.bounding_box(masks)
-        self._regions = [_cut_out(name, mask, self._box) for name, mask in masks.items()]
+        self._regions, self._box = regions, _union([region.box for region in regions])
         self._names: dict[str, list[str]] = {name: [] for name in settings.image_types}
         self._found: dict[tuple[str, str], dict[str, float]] = {}
         self._problems: dict[tuple[str, str], list[FeatureProblem]] = {}
 
-    def streams(self, threads: int) -> list[Iterator[list[Task]]]:
+    def streams(self) -> list[Iterator[list[Task]]]:
         """Streams of tasks, one per image type and one for the shapes, the longest first.
 
-        The Laplacian of Gaussian runs over whole rows and columns, so its widths are shared out to the threads.
+        That is the Laplacian of Gaussian, which runs over whole rows and columns. All its widths are one stream: it
+        takes less time than all else together, and its intermediate results are in memory once.
         """
         found, rest = [], [self._shapes()]
-        usable = self._usable_types()
-        for image_type in self._settings.image_types:
-            if image_type not in usable:
-                continue
+        for image_type in self._usable_types():
             custom = self._settings.image_types[image_type]
             if image_type == "LoG":
                 sigmas = self._fitting_sigmas(custom.get("sigma") or self._settings.setting["sigma"])
-                parts = [sigmas[start::threads] for start in range(min(threads, len(sigmas)))]
-                found += [self._stream(image_type, {**custom, "sigma": part}) for part in parts]
+                found += [self._stream(image_type, {**custom, "sigma": sigmas})] if sigmas else []
             else:
                 rest.append(self._stream(image_type, custom))
         return found + rest
@@ -239,22 +328,24 @@ class _Work:
         self._found[region.name, ""] = self._wanted(found, ["shape2D"], "original")
 
     def _stream(self, image_type: str, custom: Mapping[str, Any]) -> Iterator[list[Task]]:
-        refused: list[Any] = []
         boxes = self._filters.filtered_boxes(
-            self._pixels, self._spacing[:2], self._box, {image_type: custom}, self._settings.setting, refused
+            self._pixels, self._spacing[:2], self._box, {image_type: custom}, self._settings.setting
         )
-        for name, values, arguments in boxes:
-            if name not in self._names[image_type]:
-                self._names[image_type].append(name)
-            yield [functools.partial(self._region, region, name, values, arguments) for region in self._regions]
-        for problem in refused:
-            self._refuse_type(image_type, problem.reason)
+        try:
+            for name, values, arguments in boxes:
+                if name not in self._names[image_type]:
+                    self._names[image_type].append(name)
+                yield [functools.partial(self._region, region, name, values, arguments) for region in self._regions]
+        except _REFUSALS as error:
+            reason = f"it cannot be computed ({_one_line(error)}): correct its settings or leave it out"
+            self._refuse_type(image_type, reason)
 
     def _region(self, region: _Region, name: str, box: np.ndarray, arguments: Mapping[str, Any]) -> None:
         if not self._classes:
             return
-        found = box[region.box][region.inside]
-        reason, missing = value_problem(found, arguments, self._texture)
+        within = tuple(slice(own.start - b.start, own.stop - b.start) for own, b in zip(region.box, self._box))
+        found = box[within][region.inside]
+        reason, missing = value_problem(name, found, region.inside.shape, arguments, self._settings.feature_classes)
         if reason:
             self._note(region.name, name, reason, missing)
         if missing:
@@ -275,38 +366,8 @@ class _Work:
         }
 
 
-def _cut_out(name: str, mask: np.ndarray, box: tuple[slice, slice]) -> _Region:
-    from .discretization import bounding_box
-
-    own = bounding_box(mask)
-    within = tuple(slice(part.start - whole.start, part.stop - whole.start) for part, whole in zip(own, box))
-    return _Region(name, within, np.ascontiguousarray(mask[own]))
-
-
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split()).rstrip(".")[:200] or type(error).__name__
-
-
-@contextmanager
-def _one_blas_thread() -> Iterator[None]:
-    # The matrices are small: threads of BLAS cost more than they bring, above all on a busy machine.
-    with _blas() or nullcontext():
-        yield
-
-
-def _blas() -> Any:
-    controller = _blas_controller()
-    return controller.limit(limits=1, user_api="blas") if controller else None
-
-
-@functools.cache
-def _blas_controller() -> Any:
-    try:
-        from threadpoolctl import ThreadpoolController  # comes with scikit-learn
-    except ImportError:
-        return None
-    # Looked up once: it takes longer than the features of a small region.
-    return ThreadpoolController()
 
 
 def _is_number(value: object) -> bool:

@@ -8,18 +8,17 @@ those of pyradiomics, scikit-image, PyWavelets and ITK to the last bit.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..feature_problems import DEFAULT_BIN_WIDTH, log_name
 from .local_binary_pattern import local_binary_pattern_box
 from .recursive_gaussian import laplacian_boxes
 from .wavelets import wavelet_boxes
 
-_DEFAULT_BIN_WIDTH = 25.0  # pyradiomics' own
 _STRIPE_PIXELS = 1 << 15  # computed at once where a filter has intermediate results
 Box = tuple[slice, slice]
 
@@ -42,53 +41,12 @@ class FilteredBox(NamedTuple):
     arguments: dict[str, Any]
 
 
-class FilterProblem(NamedTuple):
-    """Why an image type cannot be computed."""
-
-    image_type: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"Image type {self.image_type}: {self.reason}."
-
-
-class FilterError(ValueError):
-    """Some image types could not be computed; all others have been delivered before.
-
-    Attributes
-    ----------
-    problems : tuple of FilterProblem
-    """
-
-    def __init__(self, problems: list[FilterProblem]) -> None:
-        super().__init__(" ".join(map(str, problems)))
-        self.problems = tuple(problems)
-
-
-def bounding_box(masks: Mapping[str, np.ndarray]) -> Box:
-    """Rows and columns that hold all pixels of all masks.
-
-    Raises
-    ------
-    ValueError
-        Where no mask has a pixel.
-    """
-    edges = []
-    for axis in (1, 0):
-        hits = np.flatnonzero(np.any([mask.any(axis=axis) for mask in masks.values()], axis=0))
-        if hits.size == 0:
-            raise ValueError("No mask has a pixel.")
-        edges.append(slice(int(hits[0]), int(hits[-1]) + 1))
-    return edges[0], edges[1]
-
-
 def filtered_boxes(
     image: np.ndarray,
     spacing_xy: tuple[float, float],
     box: Box,
     image_types: Mapping[str, Mapping[str, Any] | None],
     setting: Mapping[str, Any] | None = None,
-    problems: list[FilterProblem] | None = None,
 ) -> Iterator[FilteredBox]:
     """The image itself and its filtered versions on a box, one after the other.
 
@@ -99,13 +57,13 @@ def filtered_boxes(
     spacing_xy : tuple of float
         Pixel spacing in mm along the columns' index (x) and the rows' index (y).
     box : tuple of slice
-        Rows and columns wanted, as :func:`bounding_box` makes them.
+        Rows and columns wanted.
     image_types : mapping of str to mapping
-        Image types with their own settings, such as ``{"LoG": {"sigma": [1.0, 2.0]}}``.
+        Image types with their own settings, such as ``{"LoG": {"sigma": [1.0, 2.0]}}``. Of those that
+        :func:`.feature_problems.filter_refusal` and :func:`.feature_problems.log_refusal` refuse the values mean
+        nothing.
     setting : mapping, optional
         Settings for all image types. The image counts as one slice: ``force2D`` need not be given.
-    problems : list, optional
-        Gets the image types that cannot be computed. Without it they are raised at the end.
 
     Yields
     ------
@@ -115,25 +73,17 @@ def filtered_boxes(
     Raises
     ------
     ValueError
-        At once where the box does not lie in the image or an image type is not known.
-    FilterError
-        After all others, where an image type cannot be computed and no list was given.
+        Where the box does not lie in the image, an image type is not known or a setting of a filter is wrong.
     """
     box = _checked_box(box, image)
     unknown = [name for name in image_types if name not in _FILTERS]
     if unknown:
         raise ValueError(f"Image type {unknown[0]} is not available for a single slice; use {', '.join(_FILTERS)}.")
     source = _Source(image, (float(spacing_xy[0]), float(spacing_xy[1])), box)
-    found: list[FilterProblem] = [] if problems is None else problems
     for image_type, custom in image_types.items():
-        arguments = {"binWidth": _DEFAULT_BIN_WIDTH, **(setting or {}), **(custom or {})}
-        try:
-            for name, values in _FILTERS[image_type](source, arguments):
-                yield FilteredBox(name, values, dict(arguments))
-        except (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
-            found.append(FilterProblem(image_type, " ".join(str(error).split()).rstrip(".") or type(error).__name__))
-    if problems is None and found:
-        raise FilterError(found)
+        arguments = {"binWidth": DEFAULT_BIN_WIDTH, **(setting or {}), **(custom or {})}
+        for name, values in _FILTERS[image_type](source, arguments):
+            yield FilteredBox(name, values, dict(arguments))
 
 
 class _Source:
@@ -146,10 +96,6 @@ class _Source:
     def extremes(self) -> np.ndarray:
         """Smallest and largest pixel of the whole image; not a number or infinite where any pixel is."""
         return np.array([self.image.min(), self.image.max()], dtype=np.float64)
-
-    def check_finite(self, why: str) -> None:
-        if not np.isfinite(self.extremes).all():
-            raise ValueError(f"the image has pixels that are infinite or not a number, and {why}: replace them")
 
 
 def _checked_box(box: Box, image: np.ndarray) -> Box:
@@ -171,23 +117,10 @@ def _original(source: _Source, arguments: Mapping[str, Any]) -> _Images:
 
 
 def _laplacian(source: _Source, arguments: Mapping[str, Any]) -> _Images:
-    sigmas = arguments.get("sigma")
-    if not sigmas:
-        raise ValueError("'sigma' is missing: give a list of widths in mm, such as [1.0, 2.0]")
-    source.check_finite("the filter carries them along all rows and columns")
-    # pyradiomics' own condition, in the plane.
-    fitting = [sigma for sigma in sigmas if _fits(float(sigma), source)]
-    boxes = laplacian_boxes(source.image, source.box, source.spacing_xy, [float(sigma) for sigma in fitting])
-    for sigma, values in zip(fitting, boxes):
-        yield f"log-sigma-{str(sigma).replace('.', '-')}-mm-3D", values
-    if len(fitting) < len(sigmas):
-        left_out = ", ".join(f"{float(sigma):g}" for sigma in sigmas if sigma not in fitting)
-        raise ValueError(f"the image is too small for a LoG of {left_out} mm: leave it out of 'sigma'")
-
-
-def _fits(sigma: float, source: _Source) -> bool:
-    needed = (max(4, math.ceil(sigma / spacing) + 1) for spacing in source.spacing_xy)
-    return all(size >= least for size, least in zip(source.image.shape[::-1], needed))
+    sigmas = arguments["sigma"]
+    boxes = laplacian_boxes(source.image, source.box, source.spacing_xy, [float(sigma) for sigma in sigmas])
+    for sigma, values in zip(sigmas, boxes):
+        yield log_name(sigma), values
 
 
 def _wavelet(source: _Source, arguments: Mapping[str, Any]) -> _Images:
@@ -216,8 +149,6 @@ def _scaled(name: str, function: Callable[[np.ndarray, np.ndarray], np.ndarray])
     """A filter that needs the box and the extremes of the whole image, both in double precision."""
 
     def filtered(source: _Source, arguments: Mapping[str, Any]) -> _Images:
-        source.check_finite("it is scaled by the largest of all")
-
         def stripe(box: Box) -> np.ndarray:
             return function(source.image[box].astype(np.float64), source.extremes)
 
@@ -314,4 +245,3 @@ _FILTERS: dict[str, Callable[[_Source, Mapping[str, Any]], _Images]] = {
     "Gradient": _gradient,
     "LBP2D": _patterns,
 }
-IMAGE_TYPES = tuple(_FILTERS)
