@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter
 from HER2NomogramLib.engine.discretization import discretize
 from HER2NomogramLib.engine.glcm_features import cooccurrence_features, cooccurrence_values
 from HER2NomogramLib.engine.matrices import cooccurrences
-from HER2NomogramLib.engine.maximal_correlation import second_eigenvalue
+from HER2NomogramLib.engine.maximal_correlation import by_all_eigenvalues, second_eigenvalue
 from HER2NomogramLib.engine.one_region import EngineSettings, compute_features
 
 
@@ -64,6 +64,31 @@ def test_two_groups_that_never_meet_have_a_correlation_of_one():
     mask[2] = False
     found = compute_features(image, mask, EngineSettings(bin_width=1.0), classes=("glcm",))
     assert found["glcm_MCC"] == pytest.approx(1.0, rel=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_group_that_hardly_occurs(seed):
+    """Among ten million pairs epsilon takes a part of its eigenvalue that is not small."""
+    rng = np.random.default_rng(seed)
+    n_common, n_rare = int(rng.choice([4, 15, 40])), int(rng.integers(1, 5))
+    apart = np.abs(np.subtract.outer(np.arange(n_common), np.arange(n_common)))
+    common = np.exp(-(apart**2) / 2 / rng.choice([0.7, 2.0, 8.0]) ** 2)
+    table = np.zeros((n_common + n_rare,) * 2, dtype=np.int32)
+    table[:n_common, :n_common] = rng.poisson(1e7 * common / common.sum())
+    table[n_common:, n_common:] = np.triu(rng.integers(0, 3, (n_rare, n_rare)))
+    table[n_common, n_common] += 1
+    if seed % 2:
+        table += table.T
+    rows, columns = (part.astype(np.int32) for part in np.nonzero(table))
+    entries = rows, columns, table[rows, columns]
+    found, certain = second_eigenvalue(*entries, len(table))
+    assert certain and found == pytest.approx(by_definition(*entries, len(table)), rel=1e-9)
+
+
+def test_a_table_of_all_eigenvalues_has_only_levels_that_occur():
+    rows = np.array([0, 3, 9_000_000], dtype=np.int32)
+    found, certain = by_all_eigenvalues(rows, rows, np.array([5, 1, 2], dtype=np.int32))
+    assert certain and found == pytest.approx(1.0, rel=1e-12)
 
 
 def test_directions_without_a_pair():

@@ -130,6 +130,13 @@ def test_pixels_and_lines_give_or_fail_as_in_pyradiomics(shape, scattered, dista
                 assert_same_features(ours, theirs, f"{name} {flat}")
 
 
+def test_one_level_without_a_pair_in_the_only_direction():
+    """pyradiomics sums nothing there, whatever the level is."""
+    image, mask = np.full((3, 1), 250, dtype=np.int32), np.array([[True], [False], [True]])
+    assert_as_pyradiomics(image, mask, {"binCount": 8}, classes=("glcm",))
+    assert compute_features(image, mask, EngineSettings(bin_count=8), classes=("glcm",))["glcm_InverseVariance"] == 0
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_what_the_engine_does_not_do_is_refused(bad):
     image = np.ones((4, 4))

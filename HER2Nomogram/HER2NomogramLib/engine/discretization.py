@@ -103,7 +103,8 @@ def gray_levels_of(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
     if not simple or not values.dtype.isnative or np.abs(edges[[0, -1]]).max() >= 2.0**53:
         return np.digitize(values, edges).astype(np.int32)
     as_float = edges.astype(np.float64)
-    if not np.all(np.diff(as_float) > 0):
+    # A width of which the reciprocal would be infinite is as good as none.
+    if not np.all(np.diff(as_float) > np.finfo(float).tiny):
         return np.digitize(values, edges).astype(np.int32)
     return _levels_by_guess(values, as_float)
 

@@ -90,7 +90,7 @@ def cooccurrence_features(
     found = values[used]
     for direction, row in zip(used, found):
         if not row[_CERTAIN]:
-            row[_SECOND], row[_CERTAIN] = by_all_eigenvalues(*entries_of(direction), n_levels)
+            row[_SECOND], row[_CERTAIN] = by_all_eigenvalues(*entries_of(direction))
     means = dict(zip(_NAMES, found[:, : len(_NAMES)].mean(axis=0).tolist()))
     roots, certain = np.sqrt(np.maximum(found[:, _SECOND], 0.0)), bool(found[:, _CERTAIN].all())
     means["MCC"] = float(np.mean(roots))
@@ -108,7 +108,7 @@ def _without_pairs(gray_levels: np.ndarray, n_directions: int) -> dict[str, floa
     # stays, full of NaN.
     if len(gray_levels) == 1 and n_directions > 1:
         values["MCC"] = 1.0
-    if gray_levels[-1] == 1 and n_directions == 1:
+    if len(gray_levels) == 1 and n_directions == 1:
         values["InverseVariance"] = 0.0  # the only sum without an element
     return values
 

@@ -32,6 +32,8 @@ _RELATIVE = 1e-8
 _UNCERTAIN = 1e-6
 # Elements that change by less for epsilon are left as they are, though all of them did.
 _UNCHANGED = 1e-12
+# Share that epsilon takes of a group's eigenvalue from which on it is computed by powers, and where these stop.
+_RARE, _MOVED = 1e-6, 1e-13
 _FIRST_STEPS = 16
 _MAXIMUM_STEPS = 600
 # Elements of all Lanczos vectors together: 64 MB.
@@ -39,16 +41,17 @@ _MAXIMUM_BASIS = 8_000_000
 _N_LEADING = 6
 
 
-def by_all_eigenvalues(rows: np.ndarray, columns: np.ndarray, counts: np.ndarray, n_levels: int) -> tuple[float, bool]:
+def by_all_eigenvalues(rows: np.ndarray, columns: np.ndarray, counts: np.ndarray) -> tuple[float, bool]:
     """The second-largest eigenvalue by pyradiomics' formula; NaN where there are too many gray levels for that.
 
-    Parameters and results as of :func:`second_eigenvalue`.
+    Parameters and results as of :func:`second_eigenvalue`, but for the number of gray levels.
     """
-    p = np.zeros((n_levels, n_levels))
-    p[rows, columns] = counts / counts.sum()
-    p = p[p.any(axis=1)][:, p.any(axis=0)]
-    if len(p) > _MAXIMUM_DENSE:
+    found_rows, rows = np.unique(rows, return_inverse=True)
+    found_columns, columns = np.unique(columns, return_inverse=True)
+    if len(found_rows) > _MAXIMUM_DENSE:
         return math.nan, False
+    p = np.zeros((len(found_rows), len(found_columns)))
+    p[rows.reshape(-1), columns.reshape(-1)] = counts / counts.sum()
     values = np.linalg.eigvals((p / (np.outer(p.sum(axis=1), p.sum(axis=0)) + _EPSILON)) @ p.T)
     second = float(np.sort(values)[-2].real)
     return second, second > _UNCERTAIN
@@ -90,19 +93,66 @@ def second_eigenvalue(rows, columns, counts, n_levels):
         expected = row_sums[rows[k]] * column_sums[columns[k]]
         weights[k], lost[k] = shares[k] / np.sqrt(expected), _EPSILON / (expected + _EPSILON)
         of_groups[group_of[rows[k]]] -= shares[k] * lost[k] / group_sums[group_of[rows[k]]]
+    if n_groups > 1:
+        _improve(rows, columns, shares, row_sums, column_sums, group_of, of_groups)
     order = _order(of_groups, 2)
-    second = of_groups[order[1]] if n_groups > 1 else 0.0
-    if n_groups == row_sums.size or 1.0 - second < _RELATIVE:
+    largest, second = of_groups[order[0]], of_groups[order[1]] if n_groups > 1 else 0.0
+    if n_groups == row_sums.size or largest - second < _RELATIVE * second:
         return second, second > _UNCERTAIN
     first = np.empty(row_sums.size)
     for row in range(first.size):
         first[row] = np.sqrt(row_sums[row] / group_sums[group_of[row]])
     matrix = rows, columns, weights
     table = _table(matrix, row_sums.size, column_sums.size)
-    value = _leading(matrix, _changes(matrix, lost), table, column_sums.size, group_of, first, n_groups)
-    if value == value:  # otherwise not found
-        value = min(of_groups[order[0]], max(value, second))
+    value, error = _leading(matrix, _changes(matrix, lost), table, column_sums.size, group_of, first, n_groups)
+    if value + error < second:
+        value = second
+    elif error < _RELATIVE * value:
+        value = min(largest, max(value, second))
+    else:
+        value = np.nan
     return value, value > _UNCERTAIN
+
+
+@compiled_reordered
+def _improve(rows, columns, shares, row_sums, column_sums, group_of, of_groups):
+    """Eigenvalues of groups that hardly occur, by powers of pyradiomics' matrix.
+
+    What epsilon takes from them is known to first order, which is not enough where it takes much.
+    """
+    rare = np.zeros(of_groups.size, dtype=np.bool_)
+    any_rare = False
+    for group in range(of_groups.size):
+        rare[group] = of_groups[group] < 1.0 - _RARE
+        any_rare = any_rare or rare[group]
+    right, middle, after = np.ones(row_sums.size), np.empty(column_sums.size), np.empty(row_sums.size)
+    above, below = np.empty(of_groups.size), np.empty(of_groups.size)
+    step, moved = 0, np.inf
+    # The first quotients are the values of first order, so they move only after that.
+    while any_rare and step < _MAXIMUM_STEPS and (step < 4 or moved > _MOVED):
+        for column in range(middle.size):
+            middle[column] = 0.0
+        for row in range(after.size):
+            after[row] = 0.0
+        for k in range(rows.size):
+            middle[columns[k]] += shares[k] * right[rows[k]]
+        for k in range(rows.size):
+            expected = row_sums[rows[k]] * column_sums[columns[k]]
+            after[rows[k]] += shares[k] / (expected + _EPSILON) * middle[columns[k]]
+        for group in range(of_groups.size):
+            above[group], below[group] = 0.0, 0.0
+        for row in range(after.size):
+            # The row sums are nearly the left eigenvector.
+            above[group_of[row]] += row_sums[row] * after[row]
+            below[group_of[row]] += row_sums[row] * right[row]
+        moved = 0.0
+        for group in range(of_groups.size):
+            if rare[group]:
+                moved = max(moved, abs(above[group] / below[group] - of_groups[group]))
+                of_groups[group] = above[group] / below[group]
+        for row in range(after.size):
+            right[row] = after[row] / of_groups[group_of[row]]
+        step += 1
 
 
 @compiled_reordered
@@ -183,10 +233,10 @@ def _groups(rows, columns, n_rows, n_columns):
 
 @compiled_reordered
 def _leading(matrix, changes, table, n_columns, group_of, first, n_groups):
-    """The largest eigenvalue without those of the groups, NaN where it is not found."""
+    """The largest eigenvalue without those of the groups, and how far it may be off; infinitely where not found."""
     n_rows = first.size
     space = n_rows - n_groups
-    limit = min(space, _MAXIMUM_STEPS, _MAXIMUM_BASIS // n_rows)
+    limit = min(space, _MAXIMUM_STEPS, max(_N_LEADING, _MAXIMUM_BASIS // n_rows))
     basis = np.empty((limit + 1, n_rows))
     diagonal, beside = np.zeros(limit), np.zeros(limit)
     # Any start will do that is no eigenvector; this one is the same every time.
@@ -201,7 +251,8 @@ def _leading(matrix, changes, table, n_columns, group_of, first, n_groups):
         # Of the eigenvectors only the last elements are needed, which tell what further steps could change.
         values, last = np.empty(done), np.zeros((done, 1))
         last[done - 1] = 1.0
-        _diagonalize(diagonal, beside, values, last)
+        if not _diagonalize(diagonal, beside, values, last):
+            return 0.0, np.inf
         first_two = _order(values, 2)
         top = values[first_two[0]]
         left = abs(beside[done - 1] * last[first_two[0], 0])
@@ -212,7 +263,7 @@ def _leading(matrix, changes, table, n_columns, group_of, first, n_groups):
         if done >= limit:
             if error < _RELATIVE * top:
                 break
-            return np.nan
+            return 0.0, np.inf
         wanted = min(limit, done + max(6, done // 3))
     vectors = np.zeros((done, done))
     for k in range(done):
@@ -246,7 +297,7 @@ def _order(values, n):
 
 @compiled_reordered
 def _with_epsilon(matrix, changes, table, n_columns, group_of, first, values, leading):
-    """The largest eigenvalue with epsilon, from the leading ones without; NaN where the rest matters."""
+    """The largest eigenvalue with epsilon, from the leading ones without, and how much the rest may matter."""
     n_kept, n_rows = leading.shape
     # Between eigenvectors u and v epsilon changes A A' by the product of A'u and of what it adds to A'v.
     across, changed = np.zeros((n_kept, n_columns)), np.zeros((n_kept, n_columns))
@@ -268,7 +319,7 @@ def _with_epsilon(matrix, changes, table, n_columns, group_of, first, values, le
     known_of_back, unknown_of_back = _split(back, leading, group_of, first)
     bound = known_of_onward * known_of_back / max(1.0 - values[0], 1e-15)
     bound += unknown_of_onward * unknown_of_back / outside
-    return top if bound < _RELATIVE * top else np.nan
+    return top, bound
 
 
 @compiled_reordered
@@ -349,7 +400,7 @@ def _lanczos(matrix, table, n_columns, group_of, first, basis, diagonal, beside,
 
 @compiled_reordered
 def _diagonalize(of_matrix, beside_of_matrix, diagonal, vectors):
-    """Eigenvalues of a symmetrical tridiagonal matrix, by QR steps with Wilkinson's shift.
+    """Eigenvalues of a symmetrical tridiagonal matrix, by QR steps with Wilkinson's shift; whether they were found.
 
     Golub and Van Loan, Matrix Computations, 8.3. The rows of the vectors are turned along: those of the unit matrix
     become the eigenvectors.
@@ -357,10 +408,11 @@ def _diagonalize(of_matrix, beside_of_matrix, diagonal, vectors):
     beside = np.empty(diagonal.size)
     for k in range(diagonal.size):
         diagonal[k], beside[k] = of_matrix[k], beside_of_matrix[k]
-    end = diagonal.size - 1
-    while end > 0:
+    end, n_steps = diagonal.size - 1, 0
+    while end > 0 and n_steps < 60 * diagonal.size:
+        n_steps += 1
         for k in range(end):
-            if abs(beside[k]) <= 1e-16 * (abs(diagonal[k]) + abs(diagonal[k + 1])):
+            if abs(beside[k]) <= 1e-16 * (abs(diagonal[k]) + abs(diagonal[k + 1])) + 1e-300:
                 beside[k] = 0.0
         if beside[end - 1] == 0.0:
             end -= 1
@@ -387,6 +439,7 @@ def _diagonalize(of_matrix, beside_of_matrix, diagonal, vectors):
                 one, other = vectors[k, column], vectors[k + 1, column]
                 vectors[k, column] = c * one + s * other
                 vectors[k + 1, column] = c * other - s * one
+    return end <= 0
 
 
 @compiled_reordered
