@@ -354,7 +354,8 @@ class _Work:
             settings = self._kernels.EngineSettings.from_pyradiomics(arguments)
             features = self._kernels.features_of_pixels(found, region.inside, settings, self._spacing, self._classes)
         except _REFUSALS as error:
-            self._note(region.name, name, f"it cannot be computed ({_one_line(error)}): check the outline", True)
+            reason = f"it cannot be computed ({_one_line(error)}): check the outline and the settings"
+            self._note(region.name, name, reason, missing=True)
             return
         self._found[region.name, name] = self._wanted(features, self._classes, name)
 
