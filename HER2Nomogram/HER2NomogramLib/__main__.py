@@ -474,7 +474,8 @@ def _predict(options: argparse.Namespace) -> int:
     print(f"{model.name}: {model.notice}")
     warned = sum(1 for prediction in result.done.values() if prediction.warnings)
     extrapolated = sum(1 for prediction in result.done.values() if prediction.extrapolated)
-    print(f"{warned} cases have warnings (column 'warnings'), {extrapolated} are unlike the training cases: not usable")
+    unlike = f"; {extrapolated} of them not usable, being unlike the training cases" if extrapolated else ""
+    print(f"{warned} of {len(result.done)} cases have warnings (column 'warnings'){unlike}")
     return _report(result, options.out)
 
 

@@ -68,7 +68,7 @@ ENGINES = (FAST, PYRADIOMICS)
 FEATURE_ENGINE = "feature engine"
 # Of one case; more bring little, because half of the work is Python's.
 _MOST_THREADS = 4
-COMPILING = "Preparing the feature engine, which is compiled at its first use"
+COMPILING = "Preparing the feature engine, which is compiled at its first use (about half a minute)"
 _SLOW_S = 2.0
 # What pyradiomics and ITK raise where they cannot compute something.
 _PYRADIOMICS_ERRORS = (

@@ -54,8 +54,8 @@ def about_flagged(flagged: int, n_cases: int) -> tuple[str, ...]:
     if not flagged:
         return ()
     return (
-        f"In {flagged} of {_counted(n_cases, 'case')} texture that a signature uses says little, such as that of a "
-        "region with a single gray level ('problems' in features.json).",
+        f"In {flagged} of {_counted(n_cases, 'case')} texture that a signature uses says little, because a region has "
+        "one gray level or far too many: see 'problems' in features.json, and extract with another binWidth or binCount.",
     )
 
 
