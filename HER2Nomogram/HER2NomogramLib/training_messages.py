@@ -55,7 +55,7 @@ def about_flagged(flagged: int, n_cases: int) -> tuple[str, ...]:
         return ()
     return (
         f"In {flagged} of {_counted(n_cases, 'case')} texture that a signature uses says little, because a region has "
-        "one gray level or far too many: see 'problems' in features.json, and extract with another binWidth or binCount.",
+        "one gray level or far too many: see 'problems' in features.json, and choose another binWidth or binCount.",
     )
 
 
