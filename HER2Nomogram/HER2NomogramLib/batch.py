@@ -7,7 +7,7 @@ import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -173,8 +173,17 @@ def extract_cases(
 
     result = _prepared(settings, engine, say, jobs)
     arguments = (settings, tuple(margins_mm), save_regions, result.engine, _threads(cases))
-    _collect(result, _run(_extract_case, cases, arguments, jobs, progress), write, Path(out))
+    outcomes = _run(_extract_case, cases, arguments, jobs, progress)
+    _collect(result, map(_with_shared_names, outcomes), write, Path(out))
     return result
+
+
+def _with_shared_names(outcome: tuple[Case, CaseFeatures | InputError]) -> tuple[Case, CaseFeatures | InputError]:
+    """Thousands of column names take more memory than their values: all cases refer to the same ones."""
+    case, features = outcome
+    if isinstance(features, InputError):
+        return outcome
+    return case, replace(features, row={sys.intern(name): value for name, value in features.row.items()})
 
 
 def predict_cases(
