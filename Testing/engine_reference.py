@@ -118,11 +118,11 @@ def boxes_of(shape):
 
 def assert_same_boxes(array, spacing, image_types, setting=None, boxes=None):
     """To the last bit, and in the same type of pixels."""
-    from HER2NomogramLib.engine.filters import filtered_boxes
+    from HER2NomogramLib.engine.filters import Source, filtered_boxes
 
     expected = list(reference_images(array, spacing, image_types, setting))
     for box in boxes or boxes_of(array.shape):
-        found = list(filtered_boxes(array, spacing, box, image_types, setting))
+        found = list(filtered_boxes(Source(array, spacing, box), image_types, setting))
         assert [item.name for item in found] == [name for name, _ in expected]
         for (name, values), item in zip(expected, found):
             assert item.values.dtype == values.dtype, name

@@ -9,7 +9,7 @@ import pytest
 from engine_reference import PLANE, assert_same_boxes, noise_image, reference_images
 
 from HER2NomogramLib.engine import filters
-from HER2NomogramLib.engine.filters import filtered_boxes
+from HER2NomogramLib.engine.filters import Source, filtered_boxes
 from HER2NomogramLib.features import IMAGE_TYPES
 
 # What pyradiomics has to say of zeros and of floats.
@@ -61,14 +61,14 @@ def test_bad_pixels_elsewhere_spoil_only_what_is_not_local(bad, dtype):
     far, near = (slice(20, 40), slice(10, 30)), (slice(0, 12), slice(50, 70))
     local = {name: {} for name in ("Original", "Wavelet", "Gradient", "LBP2D")}
     assert_same_boxes(array, (0.1, 0.1), local, boxes=[far, near])
-    for item in filtered_boxes(array, (0.1, 0.1), far, local):
+    for item in filtered_boxes(Source(array, (0.1, 0.1), far), local):
         assert np.isfinite(item.values).all()
 
 
 def test_arguments_are_those_of_all_and_of_the_type():
     types = {"Original": None, "Gradient": {"binWidth": 3.0}}
     box = (slice(0, 3), slice(0, 3))
-    found = list(filtered_boxes(np.ones((9, 9)), (1.0, 1.0), box, types, {"label": 1, **PLANE}))
+    found = list(filtered_boxes(Source(np.ones((9, 9)), (1.0, 1.0), box), types, {"label": 1, **PLANE}))
     assert found[0].arguments == {"binWidth": 25.0, "label": 1, **PLANE}
     assert found[1].arguments == {"binWidth": 3.0, "label": 1, **PLANE}
 
@@ -77,21 +77,21 @@ def test_wrong_questions_are_refused_at_once():
     array = np.ones((9, 9))
     for box in ((slice(0, 10), slice(0, 3)), (slice(3, 3), slice(0, 3)), (slice(-2, 3), slice(0, 3))):
         with pytest.raises(ValueError, match="box has rows"):
-            list(filtered_boxes(array, (1.0, 1.0), box, {"Original": {}}))
+            list(filtered_boxes(Source(array, (1.0, 1.0), box), {"Original": {}}))
     box = (slice(0, 3), slice(0, 3))
     with pytest.raises(ValueError, match="no steps"):
-        list(filtered_boxes(array, (1.0, 1.0), (slice(0, 3, 2), slice(0, 3)), {"Original": {}}))
+        list(filtered_boxes(Source(array, (1.0, 1.0), (slice(0, 3, 2), slice(0, 3))), {"Original": {}}))
     with pytest.raises(ValueError, match="LBP3D is not available"):
-        list(filtered_boxes(array, (1.0, 1.0), box, {"LBP3D": {}}))
+        list(filtered_boxes(Source(array, (1.0, 1.0), box), {"LBP3D": {}}))
     for wrong in ({"Wavelet": {"wavelet": "coffee"}}, {"LBP2D": {"lbp2DMethod": "round"}}):
         with pytest.raises(ValueError, match="coffee|round"):
-            list(filtered_boxes(array, (1.0, 1.0), box, wrong))
+            list(filtered_boxes(Source(array, (1.0, 1.0), box), wrong))
 
 
 def test_the_image_is_left_alone_and_results_are_no_views_of_it():
     array = noise_image((40, 50), "float64")
     array.flags.writeable = False
-    for item in filtered_boxes(array, (0.1, 0.1), (slice(5, 20), slice(0, 50)), ALL):
+    for item in filtered_boxes(Source(array, (0.1, 0.1), (slice(5, 20), slice(0, 50))), ALL):
         assert not np.shares_memory(item.values, array) and item.values.shape == (15, 50)
     view = np.asfortranarray(noise_image((80, 100), "uint16"))[::2, ::2]
     assert_same_boxes(view, (0.1, 0.1), ALL, boxes=[(slice(5, 20), slice(3, 50))])
@@ -106,9 +106,10 @@ def test_stripes_leave_no_seams(monkeypatch, pixels):
 
 def test_types_in_threads_give_the_same():
     array, box = noise_image((300, 400), "uint16"), (slice(50, 250), slice(60, 300))
+    source = Source(array, (0.1, 0.1), box)
 
     def one(image_type):
-        return list(filtered_boxes(array, (0.1, 0.1), box, {image_type: ALL[image_type]}))
+        return list(filtered_boxes(source, {image_type: ALL[image_type]}))
 
     with ThreadPoolExecutor(4) as pool:
         together = [item for items in pool.map(one, ALL) for item in items]

@@ -252,11 +252,11 @@ class _Work:
         from . import filters, one_region
 
         self._filters, self._kernels = filters, one_region
-        self._pixels = sitk.GetArrayViewFromImage(image)[0]
-        self._spacing = image.GetSpacing()
         self._settings = settings
         self._classes = [name for name in settings.feature_classes if name != "shape2D"]
         self._regions, self._box = regions, _union([region.box for region in regions])
+        self._spacing = image.GetSpacing()
+        self._source = filters.Source(sitk.GetArrayViewFromImage(image)[0], self._spacing[:2], self._box)
         self._names: dict[str, list[str]] = {name: [] for name in settings.image_types}
         self._found: dict[tuple[str, str], dict[str, float]] = {}
         self._problems: dict[tuple[str, str], list[FeatureProblem]] = {}
@@ -289,7 +289,7 @@ class _Work:
                     problems += self._problems.get((region.name, name), [])
 
     def _usable_types(self) -> list[str]:
-        extremes = float(self._pixels.min()), float(self._pixels.max())
+        extremes = tuple(self._source.extremes.tolist())
         usable = []
         for image_type in self._settings.image_types:
             reason = filter_refusal(image_type, extremes)
@@ -301,7 +301,7 @@ class _Work:
 
     def _fitting_sigmas(self, sigmas: Sequence[float]) -> list[float]:
         self._names["LoG"] = [log_name(sigma) for sigma in sigmas]
-        size, spacing = self._pixels.shape[::-1], self._spacing
+        size, spacing = self._source.image.shape[::-1], self._spacing
         reasons = {sigma: log_refusal(sigma, size, spacing) for sigma in sigmas}
         for sigma, reason in reasons.items():
             if reason:
@@ -328,9 +328,7 @@ class _Work:
         self._found[region.name, ""] = self._wanted(found, ["shape2D"], "original")
 
     def _stream(self, image_type: str, custom: Mapping[str, Any]) -> Iterator[list[Task]]:
-        boxes = self._filters.filtered_boxes(
-            self._pixels, self._spacing[:2], self._box, {image_type: custom}, self._settings.setting
-        )
+        boxes = self._filters.filtered_boxes(self._source, {image_type: custom}, self._settings.setting)
         try:
             for name, values, arguments in boxes:
                 if name not in self._names[image_type]:

@@ -41,14 +41,8 @@ class FilteredBox(NamedTuple):
     arguments: dict[str, Any]
 
 
-def filtered_boxes(
-    image: np.ndarray,
-    spacing_xy: tuple[float, float],
-    box: Box,
-    image_types: Mapping[str, Mapping[str, Any] | None],
-    setting: Mapping[str, Any] | None = None,
-) -> Iterator[FilteredBox]:
-    """The image itself and its filtered versions on a box, one after the other.
+class Source:
+    """A whole image, the box that is wanted of it, and what several filters need to know of the image.
 
     Parameters
     ----------
@@ -58,6 +52,33 @@ def filtered_boxes(
         Pixel spacing in mm along the columns' index (x) and the rows' index (y).
     box : tuple of slice
         Rows and columns wanted.
+
+    Raises
+    ------
+    ValueError
+        Where the box does not lie in the image.
+    """
+
+    def __init__(self, image: np.ndarray, spacing_xy: tuple[float, float], box: Box) -> None:
+        self.image, self.box = image, _checked_box(box, image)
+        self.spacing_xy = (float(spacing_xy[0]), float(spacing_xy[1]))
+
+    @cached_property
+    def extremes(self) -> np.ndarray:
+        """Smallest and largest pixel of the whole image; not a number or infinite where any pixel is."""
+        return np.array([self.image.min(), self.image.max()], dtype=np.float64)
+
+
+def filtered_boxes(
+    source: Source,
+    image_types: Mapping[str, Mapping[str, Any] | None],
+    setting: Mapping[str, Any] | None = None,
+) -> Iterator[FilteredBox]:
+    """The image itself and its filtered versions on a box, one after the other.
+
+    Parameters
+    ----------
+    source : Source
     image_types : mapping of str to mapping
         Image types with their own settings, such as ``{"LoG": {"sigma": [1.0, 2.0]}}``. Of those that
         :func:`.feature_problems.filter_refusal` and :func:`.feature_problems.log_refusal` refuse the values mean
@@ -73,29 +94,15 @@ def filtered_boxes(
     Raises
     ------
     ValueError
-        Where the box does not lie in the image, an image type is not known or a setting of a filter is wrong.
+        Where an image type is not known or a setting of a filter is wrong.
     """
-    box = _checked_box(box, image)
     unknown = [name for name in image_types if name not in _FILTERS]
     if unknown:
         raise ValueError(f"Image type {unknown[0]} is not available for a single slice; use {', '.join(_FILTERS)}.")
-    source = _Source(image, (float(spacing_xy[0]), float(spacing_xy[1])), box)
     for image_type, custom in image_types.items():
         arguments = {"binWidth": DEFAULT_BIN_WIDTH, **(setting or {}), **(custom or {})}
         for name, values in _FILTERS[image_type](source, arguments):
             yield FilteredBox(name, values, dict(arguments))
-
-
-class _Source:
-    """A whole image, the box that is wanted of it, and what several filters need to know of the image."""
-
-    def __init__(self, image: np.ndarray, spacing_xy: tuple[float, float], box: Box) -> None:
-        self.image, self.spacing_xy, self.box = image, spacing_xy, box
-
-    @cached_property
-    def extremes(self) -> np.ndarray:
-        """Smallest and largest pixel of the whole image; not a number or infinite where any pixel is."""
-        return np.array([self.image.min(), self.image.max()], dtype=np.float64)
 
 
 def _checked_box(box: Box, image: np.ndarray) -> Box:
@@ -112,18 +119,18 @@ def _checked_box(box: Box, image: np.ndarray) -> Box:
 _Images = Iterator[tuple[str, np.ndarray]]
 
 
-def _original(source: _Source, arguments: Mapping[str, Any]) -> _Images:
+def _original(source: Source, arguments: Mapping[str, Any]) -> _Images:
     yield "original", source.image[source.box].copy()
 
 
-def _laplacian(source: _Source, arguments: Mapping[str, Any]) -> _Images:
+def _laplacian(source: Source, arguments: Mapping[str, Any]) -> _Images:
     sigmas = arguments["sigma"]
     boxes = laplacian_boxes(source.image, source.box, source.spacing_xy, [float(sigma) for sigma in sigmas])
     for sigma, values in zip(sigmas, boxes):
         yield log_name(sigma), values
 
 
-def _wavelet(source: _Source, arguments: Mapping[str, Any]) -> _Images:
+def _wavelet(source: Source, arguments: Mapping[str, Any]) -> _Images:
     return wavelet_boxes(
         source.image,
         source.box,
@@ -148,7 +155,7 @@ def _in_stripes(box: Box, kind: Any, function: Callable[[Box], np.ndarray]) -> n
 def _scaled(name: str, function: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Callable[..., _Images]:
     """A filter that needs the box and the extremes of the whole image, both in double precision."""
 
-    def filtered(source: _Source, arguments: Mapping[str, Any]) -> _Images:
+    def filtered(source: Source, arguments: Mapping[str, Any]) -> _Images:
         def stripe(box: Box) -> np.ndarray:
             return function(source.image[box].astype(np.float64), source.extremes)
 
@@ -190,7 +197,7 @@ def _exponential(values: np.ndarray, extremes: np.ndarray) -> np.ndarray:
     return np.exp(np.log(scale) / scale * values)
 
 
-def _gradient(source: _Source, arguments: Mapping[str, Any]) -> _Images:
+def _gradient(source: Source, arguments: Mapping[str, Any]) -> _Images:
     used = bool(arguments.get("gradientUseSpacing", True))
     weights = [0.5 * (1.0 / spacing) if used else 0.5 for spacing in source.spacing_xy]
 
@@ -220,7 +227,7 @@ def _gradient_magnitude(image: np.ndarray, box: Box, weights_xy: list[float]) ->
     return np.sqrt(squares).astype(np.float32)
 
 
-def _patterns(source: _Source, arguments: Mapping[str, Any]) -> _Images:
+def _patterns(source: Source, arguments: Mapping[str, Any]) -> _Images:
     wanted = [
         arguments.get(*default) for default in (("lbp2DSamples", 8), ("lbp2DRadius", 1), ("lbp2DMethod", "uniform"))
     ]
@@ -234,7 +241,7 @@ def _patterns(source: _Source, arguments: Mapping[str, Any]) -> _Images:
     yield "lbp-2D", values
 
 
-_FILTERS: dict[str, Callable[[_Source, Mapping[str, Any]], _Images]] = {
+_FILTERS: dict[str, Callable[[Source, Mapping[str, Any]], _Images]] = {
     "Original": _original,
     "LoG": _laplacian,
     "Wavelet": _wavelet,
