@@ -378,16 +378,16 @@ def _features_to_train(options: argparse.Namespace, cases: Sequence, chosen) -> 
 
 def _name_left_out(excluded: Sequence) -> None:
     """Say who was left out; the notes, which are kept in the model file, only count."""
+    from .known_columns import quoted
+
     by_reason: dict[str, list[str]] = {}
     for exclusion in excluded:
-        by_reason.setdefault(exclusion.reason, []).append(f"'{exclusion.case_id}'")
+        by_reason.setdefault(exclusion.reason, []).append(exclusion.case_id)
     for reason, names in by_reason.items():
-        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-        print(f"Left out, {reason}: {', '.join(names[:_NAMED])}{more}", file=sys.stderr)
+        print(f"Left out, {reason}: {quoted(names, _NAMED)}", file=sys.stderr)
 
 
 def _validate(options: argparse.Namespace) -> int:
-    from .batch import predict_cases
     from .cases import check_outcomes, read_cases
     from .modelfile import load_model
     from .report import write_validation_report
@@ -398,20 +398,8 @@ def _validate(options: argparse.Namespace) -> int:
     _check_places(options)
     model, cases = load_model(options.model), read_cases(options.cases)
     check_outcomes(cases)
-    features, facts = _features(options, model)
     predictions = predictions_beside(options.report)
-    with _progress(options, "Predicting") as progress:
-        result = predict_cases(
-            cases,
-            model,
-            predictions,
-            features,
-            facts,
-            options.jobs,
-            progress,
-            options.engine,
-            functools.partial(_say, options),
-        )
+    result = _predicted(options, cases, model, predictions)
     status = _report(result, str(predictions))
     validation = validate_model(cases, model, result.done, result.failed)
     refusal = None
@@ -452,31 +440,28 @@ def _associate(options: argparse.Namespace) -> int:
 
 
 def _predict(options: argparse.Namespace) -> int:
-    from .batch import predict_cases
     from .cases import read_cases
     from .modelfile import default_model_path, load_model
 
     model = load_model(options.model or default_model_path())
     cases = read_cases(options.cases)
-    features, facts = _features(options, model)
-    with _progress(options, "Predicting") as progress:
-        result = predict_cases(
-            cases,
-            model,
-            options.out,
-            features,
-            facts,
-            options.jobs,
-            progress,
-            options.engine,
-            functools.partial(_say, options),
-        )
+    result = _predicted(options, cases, model, options.out)
     print(f"{model.name}: {model.notice}")
     warned = sum(1 for prediction in result.done.values() if prediction.warnings)
     extrapolated = sum(1 for prediction in result.done.values() if prediction.extrapolated)
     unlike = f"; {extrapolated} of them not usable, being unlike the training cases" if extrapolated else ""
     print(f"{warned} of {len(result.done)} cases have warnings (column 'warnings'){unlike}")
     return _report(result, options.out)
+
+
+def _predicted(options: argparse.Namespace, cases: Sequence, model, out: str | Path):
+    """Predictions of all cases, from the feature table where there is one."""
+    from .batch import predict_cases
+
+    features, facts = _features(options, model)
+    say = functools.partial(_say, options)
+    with _progress(options, "Predicting") as progress:
+        return predict_cases(cases, model, out, features, facts, options.jobs, progress, options.engine, say)
 
 
 def _features(options: argparse.Namespace, model) -> tuple:

@@ -22,6 +22,7 @@ from .errors import InputError
 from .feature_problems import FeatureProblem, problem_lines
 from .features import ExtractionSettings, case_threads, feature_row, prepare_engine
 from .files import atomic_path, check_writable, write_text_atomically
+from .known_columns import quoted
 from .mammogram import Mammogram, read_mammogram
 from .modelfile import Model
 from .prediction import (
@@ -85,12 +86,10 @@ class BatchResult:
         by_problem: dict[str, list[str]] = {}
         for case_id, problems in self.problems.items():
             for problem in problems:
-                by_problem.setdefault(problem, []).append(f"'{case_id}'")
-        lines = []
-        for problem, names in by_problem.items():
-            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-            lines.append(f"Case{'s' * (len(names) > 1)} {', '.join(names[:_NAMED])}{more}: {problem}")
-        return lines
+                by_problem.setdefault(problem, []).append(case_id)
+        return [
+            f"Case{'s' * (len(names) > 1)} {quoted(names, _NAMED)}: {problem}" for problem, names in by_problem.items()
+        ]
 
 
 @dataclass(frozen=True)

@@ -362,8 +362,8 @@ def extract_regions(
         settings; without ``problems`` also where a region or an image type cannot be computed.
     """
     found: list[FeatureProblem] = []
-    if engine is None:
-        engine, notice = prepare_engine(settings)
+    if engine not in ENGINES:
+        engine, notice = prepare_engine(settings, engine)
         found += [FeatureProblem("", "", notice.rstrip("."), missing=False)] if notice else []
     if engine == FAST:
         from .engine.extraction import extract, unsupported
@@ -371,10 +371,8 @@ def extract_regions(
         if left := unsupported(settings):
             raise InputError(f"The fast feature engine cannot compute {left}: choose {PYRADIOMICS}.")
         values = extract(image, masks, settings, threads, found)
-    elif engine == PYRADIOMICS:
-        values = _extract_with_pyradiomics(image, masks, settings, found)
     else:
-        raise InputError(f"Feature engine '{engine}' is not known: choose {' or '.join(ENGINES)}.")
+        values = _extract_with_pyradiomics(image, masks, settings, found)
     order = {name: position for position, name in enumerate(masks)}
     found.sort(key=lambda problem: order.get(problem.region, -1))
     if problems is not None:

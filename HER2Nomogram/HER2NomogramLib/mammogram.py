@@ -18,6 +18,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from .errors import InputError
+from .regions import bounding_box
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -588,8 +589,7 @@ def _find_finite_breast(pixels: np.ndarray, finite: np.ndarray) -> np.ndarray:
     if not finite.any():
         return breast
     # What was padded with NaN hides the border, on which the air is told.
-    hits = [np.flatnonzero(finite.any(axis=1 - axis)) for axis in (0, 1)]
-    box = tuple(slice(found[0], found[-1] + 1) for found in hits)
+    box = bounding_box(finite)
     known = finite[box]
     border = np.concatenate([known[0], known[-1], known[:, 0], known[:, -1]])
     # Where the border is NaN all the same, a program has blanked the air with it.
