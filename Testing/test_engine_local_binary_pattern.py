@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from engine_reference import assert_same_boxes, noise_image
 
-from HER2NomogramLib.engine.filters import filtered_boxes
+from HER2NomogramLib.engine.filters import Source, filtered_boxes
 from HER2NomogramLib.engine.local_binary_pattern import METHODS
 
 # scikit-image warns of floats.
@@ -26,7 +26,7 @@ def test_ties_far_from_the_corner():
     array = noise_image((1100, 700), "uint16", 3) % 7
     box = (slice(1010, 1100), slice(600, 690))
     assert_same_boxes(array, (0.1, 0.1), {"LBP2D": {}}, boxes=[box])
-    (alone,) = filtered_boxes(array[box], (0.1, 0.1), (slice(0, 90), slice(0, 90)), {"LBP2D": {}})
-    (inside,) = filtered_boxes(array, (0.1, 0.1), box, {"LBP2D": {}})
+    (alone,) = filtered_boxes(Source(array[box], (0.1, 0.1), (slice(0, 90), slice(0, 90))), {"LBP2D": {}})
+    (inside,) = filtered_boxes(Source(array, (0.1, 0.1), box), {"LBP2D": {}})
     # The reason for all this: on a crop some patterns differ.
     assert (alone.values[2:-2, 2:-2] != inside.values[2:-2, 2:-2]).any()
