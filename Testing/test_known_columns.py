@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from HER2NomogramLib.errors import InputError
-from HER2NomogramLib.known_columns import IDENTIFIERS, KNOWN, find_column, quoted, recognize, tells_her2
+from HER2NomogramLib.known_columns import IDENTIFIERS, KNOWN, find_column, recognize, tells_her2
 
 
 @pytest.mark.parametrize(
@@ -57,12 +57,6 @@ def test_columns_are_found_whatever_their_capitals():
     assert find_column("age", ["Age", "age"]) == "age"
     assert find_column(" AGE ", ["Age"]) == "Age"
     assert find_column("ag", ["Age"]) is None
-
-
-def test_names_in_quotes():
-    assert quoted([]) == "" and quoted(["a", "b c"]) == "'a', 'b c'"
-    assert quoted(["a", "b", "c"], 2) == "'a', 'b' and 1 more"
-    assert quoted([str(i) for i in range(22)]).endswith("'19' and 2 more")
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from .command import EXIT_NOTHING_DONE as NOTHING_DONE
 from .command import EXIT_SOME_FAILED as SOME_FAILED
 from .command import METHODS, Selection, features_beside, names_in, predictions_beside
 from .errors import InputError
+from .messages import one_line, quoted
 
 _INSTALL = "run 'make install'; in Slicer start from the panel, which asks to install what is needed."
 _UNUSED = "--{name} is for the extraction, but --features were extracted already: leave one out."
@@ -41,8 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         print(f"her2nomogram: the package '{error.name}' is missing: {_INSTALL}", file=sys.stderr)
     except ImportError as error:  # such as numba's for a version of NumPy that it does not know
-        reason = " ".join(str(error).split())
-        print(f"her2nomogram: a package cannot be used ({reason}): install another version of it.", file=sys.stderr)
+        print(
+            f"her2nomogram: a package cannot be used ({one_line(error)}): install another version of it.",
+            file=sys.stderr,
+        )
     except KeyboardInterrupt:
         print(
             "her2nomogram: interrupted; files that were finished are kept, cases of an unfinished table in a .partial "
@@ -378,8 +381,6 @@ def _features_to_train(options: argparse.Namespace, cases: Sequence, chosen) -> 
 
 def _name_left_out(excluded: Sequence) -> None:
     """Say who was left out; the notes, which are kept in the model file, only count."""
-    from .known_columns import quoted
-
     by_reason: dict[str, list[str]] = {}
     for exclusion in excluded:
         by_reason.setdefault(exclusion.reason, []).append(exclusion.case_id)

@@ -22,8 +22,8 @@ from .errors import InputError
 from .feature_problems import FeatureProblem, problem_lines
 from .features import ExtractionSettings, case_threads, feature_row, prepare_engine
 from .files import atomic_path, check_writable, write_text_atomically
-from .known_columns import quoted
 from .mammogram import Mammogram, read_mammogram
+from .messages import quoted
 from .modelfile import Model
 from .prediction import (
     Prediction,

@@ -19,7 +19,8 @@ from .cohort_names import CohortNames
 from .cohort_table import CohortTable, read_table
 from .derived import KI67_THRESHOLD, Contradiction, Derived, NotUnderstood, Row, is_discordant_her2, make_rows
 from .errors import InputError
-from .known_columns import KNOWN, quoted, recognize
+from .known_columns import KNOWN, recognize
+from .messages import enumerated, quoted
 from .variable import Variable
 
 # Known columns of numbers, how an entry is read, and what they are called.
@@ -261,9 +262,7 @@ class Cohort:
 
     def _refuse_contradictions(self, found: Sequence[tuple[int, str]]) -> None:
         """Refuse rows, given by line, whose entries say different things."""
-        lines = ", ".join(str(line) for line, _ in found[:SHOWN])
-        more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-        where = f"line{'s' if len(found) > 1 else ''} {lines}{more}"
+        where = f"line{'s' if len(found) > 1 else ''} {enumerated([line for line, _ in found], SHOWN)}"
         what = found[0][1] if len({text for _, text in found}) == 1 else "HER2 is not what IHC and ISH say"
         columns = [self.columns[name] for name in KNOWN if name.startswith("her2") and name in self.columns]
         raise InputError(f"Table '{self.table.name}', {where}: {what}: correct one of the columns {quoted(columns)}.")

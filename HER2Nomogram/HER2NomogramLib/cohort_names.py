@@ -10,7 +10,8 @@ from .cases import similar_column
 from .cohort_table import CohortTable
 from .derived import Derived, Row, derived_names, derived_variable
 from .errors import InputError
-from .known_columns import IDENTIFIERS, KNOWN, find_column, quoted
+from .known_columns import IDENTIFIERS, KNOWN, find_column
+from .messages import quoted
 
 # Known columns that are read by a rule under their plain names: by that of a derived variable, or by one of these.
 _READ_AS = {"er": "er_status", "pr": "pr_status", "breast_density": "density_category"}

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from .messages import enumerated
+
 DEFAULT_BIN_WIDTH = 25.0  # pyradiomics' own
 # pyradiomics' C code counts the elements of matrices of gray levels squared, in four directions, in 32 bits. Above this
 # it needs 12 GB and more, or overflows and takes the whole process down.
@@ -103,9 +105,7 @@ def problem_lines(problems: Iterable[FeatureProblem], regions: Collection[str] =
 
 
 def _named(names: Sequence[str]) -> str:
-    names = [name for name in names if name]
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
+    return enumerated([name for name in names if name], _NAMED)
 
 
 def settings_remark(

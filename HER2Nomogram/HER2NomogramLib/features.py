@@ -40,6 +40,7 @@ from .feature_problems import (
     value_problem,
 )
 from .mammogram import Mammogram
+from .messages import one_line
 from .regions import Region
 
 FEATURE_CLASSES = ("shape2D", "firstorder", "glcm", "glrlm", "glszm", "gldm", "ngtdm")
@@ -585,12 +586,7 @@ def _refusals(what: str, advice: str) -> Iterator[None]:
 
 
 def _not_computed(error: Exception) -> str:
-    return f"pyradiomics cannot compute it ({_one_line(error) or type(error).__name__})"
-
-
-def _one_line(message: object) -> str:
-    text = " ".join(str(message).split())
-    return text if len(text) <= 200 else f"{text[:200]} ..."
+    return f"pyradiomics cannot compute it ({one_line(error)})"
 
 
 @contextmanager
@@ -627,7 +623,7 @@ def _make_extractor(settings: ExtractionSettings, source: str = "Extraction sett
             return RadiomicsFeatureExtractor(settings.to_dict())
     except (PyKwalifyException, ValueError, TypeError) as error:
         # The validator wraps what it finds itself, pyradiomics' own checks within it raise plain errors.
-        reason = _one_line(getattr(error, "msg", None) or error)
+        reason = one_line(getattr(error, "msg", None) or error)
         raise InputError(f"{source}: pyradiomics refuses a setting ({reason}): correct it.") from None
 
 

@@ -9,6 +9,7 @@ from functools import cache
 
 from .cases import similar_column
 from .errors import InputError
+from .messages import quoted
 
 KNOWN = (
     "case_id", "patient_id", "her2", "her2_ihc", "her2_ish", "er", "pr", "ki67", "age", "breast_density",
@@ -205,12 +206,6 @@ def _checked(table: str, columns: Sequence[str], given: Mapping[str, str]) -> di
             raise InputError(f"--map {known}={own}: column '{column}' is mapped twice: map it to one name.")
         found[known] = column
     return found
-
-
-def quoted(names: Sequence[str], most: int = 20) -> str:
-    """Names in quotes, the first of them where they are many, for a message."""
-    more = len(names) - most
-    return ", ".join(f"'{name}'" for name in names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def _bare(name: str) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import chi2
 
 from .errors import InputError
-from .known_columns import quoted
+from .messages import quoted
 from .metrics import Z_95, two_sided_p
 from .nomogram import LogisticFit, logistic_fit
 from .variable import Variable

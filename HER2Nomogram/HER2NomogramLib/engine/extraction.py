@@ -30,6 +30,7 @@ from ..feature_problems import (
     shape_refusal,
     value_problem,
 )
+from ..messages import one_line
 from ..regions import bounding_box
 from .names import FEATURE_NAMES
 from .schedule import Task, run_streams
@@ -63,7 +64,7 @@ def unavailable() -> str:
         # loaded is an OSError, and an old numba fails with whatever has changed since.
         except Exception as error:
             return (
-                f"The fast feature engine cannot use the package {package} ({_one_line(error)}): install another "
+                f"The fast feature engine cannot use the package {package} ({one_line(error)}): install another "
                 f"version ({INSTALL.format(package=package)}), or correct what is set for it in the environment."
             )
     return ""
@@ -206,7 +207,7 @@ def _failure(error: Exception) -> str:
         folder = None
     where = f" in '{folder}'" if folder else ""
     return (
-        f"The fast feature engine failed ({_one_line(error)}): delete its compiled code{where}, free some space there, "
+        f"The fast feature engine failed ({one_line(error)}): delete its compiled code{where}, free some space there, "
         f"or install numba anew ({INSTALL.format(package='numba')})."
     )
 
@@ -335,7 +336,7 @@ class _Work:
                     self._names[image_type].append(name)
                 yield [functools.partial(self._region, region, name, values, arguments) for region in self._regions]
         except _REFUSALS as error:
-            reason = f"it cannot be computed ({_one_line(error)}): correct its settings or leave it out"
+            reason = f"it cannot be computed ({one_line(error)}): correct its settings or leave it out"
             self._refuse_type(image_type, reason)
 
     def _region(self, region: _Region, name: str, box: np.ndarray, arguments: Mapping[str, Any]) -> None:
@@ -352,7 +353,7 @@ class _Work:
             settings = self._kernels.EngineSettings.from_pyradiomics(arguments)
             features = self._kernels.features_of_pixels(found, region.inside, settings, self._spacing, self._classes)
         except _REFUSALS as error:
-            reason = f"it cannot be computed ({_one_line(error)}): check the outline and the settings"
+            reason = f"it cannot be computed ({one_line(error)}): check the outline and the settings"
             self._note(region.name, name, reason, missing=True)
             return
         self._found[region.name, name] = self._wanted(features, self._classes, name)
@@ -363,10 +364,6 @@ class _Work:
             for name in classes
             for feature in self._settings.feature_classes[name] or FEATURE_NAMES[name]
         }
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".")[:200] or type(error).__name__
 
 
 def _is_number(value: object) -> bool:
