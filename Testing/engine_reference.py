@@ -10,6 +10,9 @@ import SimpleITK as sitk
 from radiomics import firstorder, glcm, gldm, glrlm, glszm, imageoperations, ngtdm, shape2D
 from scipy.ndimage import gaussian_filter
 
+from HER2NomogramLib.engine.one_region import EngineSettings, features_of_pixels
+from HER2NomogramLib.regions import bounding_box
+
 PIXEL_TYPES = (np.uint8, np.uint16, np.int16, np.int32, np.float32, np.float64)
 PLANE = {"force2D": True, "force2Ddimension": 0}
 CLASSES = {
@@ -23,6 +26,13 @@ CLASSES = {
 
 
 # --- Features ---------------------------------------------------------------------------------------------------------
+
+
+def engine_features(values, mask, settings=None, spacing=(1.0, 1.0, 1.0), classes=tuple(CLASSES)):
+    """By the fast engine, of a region that is cut out here, as ``<class>_<feature>``."""
+    box = bounding_box(mask)
+    inside = np.ascontiguousarray(mask[box])
+    return features_of_pixels(values[box][inside], inside, settings or EngineSettings(), spacing, classes)
 
 
 def reference_features(values, mask, setting, spacing=(1.0, 1.0, 1.0), classes=tuple(CLASSES)):

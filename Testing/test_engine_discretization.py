@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from engine_reference import PIXEL_TYPES, reference_features
+from engine_reference import PIXEL_TYPES, engine_features, reference_features
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from radiomics import imageoperations
 
 from HER2NomogramLib.engine import discretization
 from HER2NomogramLib.engine.discretization import bin_edges, discretize, gray_levels_of
-from HER2NomogramLib.engine.one_region import EngineSettings, compute_features
+from HER2NomogramLib.engine.one_region import EngineSettings
 
 
 @pytest.mark.parametrize("kind", PIXEL_TYPES)
@@ -49,9 +49,10 @@ def test_discretized_region_by_hand():
     mask = np.array([[0, 1, 1], [1, 0, 1]], dtype=bool)
     found = discretize(image[mask], mask, 25.0, margin=2)
     assert found.gray_levels.tolist() == [1, 2, 3, 10]
-    assert found.n_gray == 10
-    assert found.level_image.tolist() == [[0, 1, 2], [3, 0, 10]]
-    assert found.indices.shape == (6, 7)
+    assert found.counts.tolist() == [1, 1, 1, 1]
+    assert found.indices[2:-2, 2:-2].tolist() == [[0, 1, 2], [3, 0, 4]]
+    assert found.indices.shape == (6, 7) and np.count_nonzero(found.indices) == 4
+    assert found.spans.tolist() == [[2 * 7 + 3, 2], [3 * 7 + 2, 1], [3 * 7 + 4, 1]]
 
 
 def test_a_lowest_edge_above_the_smallest_pixel_is_refused_as_by_pyradiomics(monkeypatch):
@@ -63,7 +64,7 @@ def test_a_lowest_edge_above_the_smallest_pixel_is_refused_as_by_pyradiomics(mon
     image, mask = np.arange(5.0, 29.0).reshape(4, 6), np.ones((4, 6), dtype=bool)
     monkeypatch.setattr(discretization, "bin_edges", too_high)
     with pytest.raises(IndexError, match="larger binWidth"):
-        compute_features(image, mask, EngineSettings(bin_width=10.0))
+        engine_features(image, mask, EngineSettings(bin_width=10.0))
     monkeypatch.setattr(imageoperations, "getBinEdges", lambda values, **_: too_high(values, 10.0))
     with pytest.raises(IndexError):
         reference_features(image, mask, {"binWidth": 10.0}, classes=("ngtdm",))

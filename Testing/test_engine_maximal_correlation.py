@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from engine_reference import assert_same_features, random_mask, reference_features
+from engine_reference import assert_same_features, engine_features, random_mask, reference_features
 from scipy.ndimage import gaussian_filter
 
 from HER2NomogramLib.engine.discretization import discretize
 from HER2NomogramLib.engine.glcm_features import cooccurrence_features, cooccurrence_values
 from HER2NomogramLib.engine.matrices import cooccurrences
 from HER2NomogramLib.engine.maximal_correlation import by_all_eigenvalues, second_eigenvalue
-from HER2NomogramLib.engine.one_region import EngineSettings, compute_features
+from HER2NomogramLib.engine.one_region import EngineSettings
 
 
 def by_definition(rows, columns, counts, n_levels):
@@ -52,7 +52,7 @@ def test_many_levels_in_separate_parts(seed):
         mask[45 + 5 * part, 10 * part : 10 * part + 2 + part] = True
         image[45 + 5 * part] += 500.0 * (part + 1)
     setting = {"binWidth": 0.7, "symmetricalGLCM": seed > 2}
-    ours = compute_features(image, mask, EngineSettings.from_pyradiomics(setting), classes=("glcm",))
+    ours = engine_features(image, mask, EngineSettings.from_pyradiomics(setting), classes=("glcm",))
     assert_same_features(ours, reference_features(image, mask, setting, classes=("glcm",)), f"{seed}")
 
 
@@ -62,7 +62,7 @@ def test_two_groups_that_never_meet_have_a_correlation_of_one():
     image[3:] += 3 * (np.arange(60) % 3)
     mask = np.ones(image.shape, dtype=bool)
     mask[2] = False
-    found = compute_features(image, mask, EngineSettings(bin_width=1.0), classes=("glcm",))
+    found = engine_features(image, mask, EngineSettings(bin_width=1.0), classes=("glcm",))
     assert found["glcm_MCC"] == pytest.approx(1.0, rel=1e-9)
 
 

@@ -34,27 +34,12 @@ class DiscretizedRegion:
         Pixels of each of them.
     spans : np.ndarray of int64, shape (n_spans, 2)
         Where pixels of the region lie side by side in a row: position of the first one in the flat indices, and number.
-    margin : int
-        Empty pixels on each side.
     """
 
     indices: np.ndarray
     gray_levels: np.ndarray
     counts: np.ndarray
     spans: np.ndarray
-    margin: int
-
-    @property
-    def n_gray(self) -> int:
-        """The highest gray level, pyradiomics' ``Ng``."""
-        return int(self.gray_levels[-1])
-
-    @property
-    def level_image(self) -> np.ndarray:
-        """The gray levels themselves without the margin, 0 outside the region, as int32."""
-        table = np.concatenate(([0], self.gray_levels)).astype(np.int32)
-        inner = slice(self.margin, -self.margin or None)
-        return table[self.indices[inner, inner]]
 
 
 def bin_edges(values: np.ndarray, bin_width: float = 25, bin_count: int | None = None) -> np.ndarray:
@@ -133,8 +118,8 @@ def discretize(
     if levels.max() > _MAXIMUM_TABLE:
         present, ranks = np.unique(levels, return_inverse=True)
         indices, _, counts, spans = _put_in_place(ranks.reshape(-1).astype(np.int32), inside, margin)
-        return DiscretizedRegion(indices, present.astype(np.int64), counts, spans, margin)
-    return DiscretizedRegion(*_put_in_place(levels, inside, margin), margin)
+        return DiscretizedRegion(indices, present.astype(np.int64), counts, spans)
+    return DiscretizedRegion(*_put_in_place(levels, inside, margin))
 
 
 @compiled
@@ -176,8 +161,7 @@ def _put_in_place(levels, inside, margin):
             gray_levels[index_of[level] - 1], counts[index_of[level] - 1] = level, occurrences[level]
     rows, columns = inside.shape
     indices = np.zeros((rows + 2 * margin, columns + 2 * margin), dtype=np.int32)
-    # A span and the pixel that ends it take two columns.
-    spans = np.empty((rows * (columns // 2 + 1), 2), dtype=np.int64)
+    spans = np.empty((_count_spans(inside), 2), dtype=np.int64)
     n_spans, position = 0, 0
     for y in range(rows):
         before = False
@@ -190,4 +174,15 @@ def _put_in_place(levels, inside, margin):
                 indices[y + margin, x + margin] = index_of[levels[position]]
                 position += 1
             before = inside[y, x]
-    return indices, gray_levels, counts, spans[:n_spans]
+    return indices, gray_levels, counts, spans
+
+
+@compiled
+def _count_spans(inside):
+    count = 0
+    for y in range(inside.shape[0]):
+        before = False
+        for x in range(inside.shape[1]):
+            count += inside[y, x] and not before
+            before = inside[y, x]
+    return count

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from ..regions import bounding_box
 from .discretization import DiscretizedRegion, discretize
 from .firstorder_features import firstorder_features
 from .glcm_features import cooccurrence_features, cooccurrence_values
@@ -31,7 +30,6 @@ from .texture_features import (
 )
 
 TEXTURE_CLASSES = ("glcm", "glrlm", "glszm", "gldm", "ngtdm")
-CLASSES = ("firstorder", *TEXTURE_CLASSES)
 
 
 @dataclass(frozen=True)
@@ -67,16 +65,8 @@ class EngineSettings:
         Parameters
         ----------
         setting : mapping of str to object
-
-        Raises
-        ------
-        NotImplementedError
-            Where weighting of directions, 3-D or voxel-based features are asked for.
+            Of which :func:`.extraction.unsupported` names nothing.
         """
-        if setting.get("weightingNorm") is not None:
-            raise NotImplementedError("weightingNorm is left to the reference engine.")
-        if setting.get("voxelBased") or not setting.get("force2D", True) or setting.get("force2Ddimension", 0) != 0:
-            raise NotImplementedError("Only features of a single slice, force2D along dimension 0.")
         return cls(
             bin_width=setting.get("binWidth", 25),
             bin_count=setting.get("binCount"),
@@ -87,26 +77,23 @@ class EngineSettings:
         )
 
 
-def compute_features(
-    values: np.ndarray,
-    mask: np.ndarray,
-    settings: EngineSettings | None = None,
-    spacing: Iterable[float] = (1.0, 1.0, 1.0),
-    classes: Iterable[str] = CLASSES,
+def features_of_pixels(
+    found: np.ndarray, inside: np.ndarray, settings: EngineSettings, spacing: Iterable[float], classes: Iterable[str]
 ) -> dict[str, float]:
-    """Features of one region of one image.
+    """Features of one region that has been cut out of one image.
 
     Parameters
     ----------
-    values : np.ndarray, shape (rows, columns)
-        The image as pyradiomics' feature classes would get it, in its own type: rounding of the bin edges depends on
-        it. Cropping to the region changes nothing, except which error a region of few pixels gives.
-    mask : np.ndarray of bool, shape (rows, columns)
-    settings : EngineSettings, optional
+    found : np.ndarray, shape (n_pixels,)
+        Values of the region row by row, all finite, in the type of the image that pyradiomics' feature classes would
+        get: rounding of the bin edges depends on it.
+    inside : np.ndarray of bool, shape (rows, columns)
+        The mask, cropped to the region.
+    settings : EngineSettings
     spacing : iterable of three floats
         Of columns, rows and slices in mm, for the total energy.
     classes : iterable of str
-        Out of :data:`CLASSES`.
+        Out of ``firstorder`` and :data:`TEXTURE_CLASSES`.
 
     Returns
     -------
@@ -116,35 +103,11 @@ def compute_features(
     Raises
     ------
     ValueError
-        Where the region is empty or the bins do not fit the values.
+        Where the bins do not fit the values.
     RuntimeError
         Where no pixel can have a neighbor, from the texture classes.
     IndexError
         Where rounding of the bin edges leaves a value below the first, from the texture classes.
-    NotImplementedError
-        Where values are not finite.
-    """
-    found, inside = _cropped(values, np.asarray(mask, dtype=bool))
-    return features_of_pixels(found, inside, settings or EngineSettings(), spacing, classes)
-
-
-def features_of_pixels(
-    found: np.ndarray, inside: np.ndarray, settings: EngineSettings, spacing: Iterable[float], classes: Iterable[str]
-) -> dict[str, float]:
-    """As :func:`compute_features`, of a region that has been cut out.
-
-    Parameters
-    ----------
-    found : np.ndarray, shape (n_pixels,)
-        Values of the region row by row, all finite.
-    inside : np.ndarray of bool, shape (rows, columns)
-        The mask, cropped to the region.
-    settings, spacing, classes
-        As in :func:`compute_features`.
-
-    Returns
-    -------
-    dict of str to float
     """
     wanted = tuple(classes)
     textures = tuple(name for name in TEXTURE_CLASSES if name in wanted)
@@ -179,18 +142,6 @@ def compute_shape(mask: np.ndarray, spacing: Iterable[float] = (1.0, 1.0, 1.0)) 
     """
     columns, rows, _ = spacing
     return {f"shape2D_{name}": value for name, value in shape2d_features(mask, (rows, columns)).items()}
-
-
-def _cropped(values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The values of the region row by row, and the mask cropped to it."""
-    if values.shape != mask.shape or values.ndim != 2 or not mask.any():
-        raise ValueError("An image and a mask of the same two dimensions are needed, and a pixel in the mask.")
-    box = bounding_box(mask)
-    inside = np.ascontiguousarray(mask[box])
-    found = values[box][inside]
-    if found.dtype.kind not in "iuf" or not np.isfinite(found).all():
-        raise NotImplementedError("Values that are no finite numbers are left to the reference engine.")
-    return found, inside
 
 
 def _steps(shape: tuple[int, int], settings: EngineSettings, textures: tuple[str, ...]) -> dict[str, np.ndarray]:
