@@ -32,7 +32,7 @@ def firstorder_features(
     dict of str to float
     """
     ordered = np.sort(values)
-    values = values.astype(np.float64)
+    values = values.astype(np.float64, copy=False)
     n, smallest, largest = len(values), float(ordered[0]), float(ordered[-1])
     # Summed by NumPy as in pyradiomics: in a flat region all that follows depends on the rounding of the mean.
     mean = float(np.sum(values) / n)

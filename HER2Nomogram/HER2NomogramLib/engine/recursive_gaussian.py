@@ -62,13 +62,15 @@ def laplacian_boxes(
         raise ValueError(f"the image has {min(image.shape)} pixels along one side, at least {_MINIMUM_PIXELS} needed")
     rows, columns = box
     height, width = rows.stop - rows.start, columns.stop - columns.start
-    stored = 4 * max(image.shape[0] * width, height * image.shape[1])
-    share = max(1, _PASS_BYTES // stored)
+    stored = max(image.shape[0] * width, height * image.shape[1])
+    share = max(1, min(_PASS_BYTES // (4 * stored), len(sigmas_mm)))
+    # Got once: threads that take turns would each keep as much memory from the last time.
+    memory = np.empty(share * stored, dtype=np.float32)
     for start in range(0, len(sigmas_mm), share):
         group = [float(sigma) for sigma in sigmas_mm[start : start + share]]
         # ITK's order: x first, each direction differentiated before it is smoothed across.
-        along_x = _second_derivatives(image, 1, box, spacing_xy, group)
-        along_y = _second_derivatives(image, 0, box, spacing_xy, group)
+        along_x = _second_derivatives(image, 1, box, spacing_xy, group, memory)
+        along_y = _second_derivatives(image, 0, box, spacing_xy, group, memory)
         for part_x, part_y in zip(along_x, along_y):
             yield _weighted_sum(part_x, part_y, spacing_xy)
 
@@ -82,21 +84,27 @@ def _weighted_sum(part_x: np.ndarray, part_y: np.ndarray, spacing_xy: tuple[floa
 
 
 def _second_derivatives(
-    image: np.ndarray, axis: int, box: tuple[slice, slice], spacing_xy: tuple[float, float], sigmas: list[float]
+    image: np.ndarray,
+    axis: int,
+    box: tuple[slice, slice],
+    spacing_xy: tuple[float, float],
+    sigmas: list[float],
+    memory: np.ndarray,
 ) -> list[np.ndarray]:
     """Second derivative along one axis, smoothed along the other, for each width."""
     across = 1 - axis
     pixels = spacing_xy[::-1]
-    derived = filter_lines(
-        image, axis, [second_derivative_coefficients(sigma, pixels[axis]) for sigma in sigmas], box[axis]
-    )
+    coefficients = [second_derivative_coefficients(sigma, pixels[axis]) for sigma in sigmas]
+    derived = filter_lines(image, axis, coefficients, box[axis], memory)
     return [
         filter_lines(part, across, [smoothing_coefficients(sigma, pixels[across])], box[across])[0]
         for part, sigma in zip(derived, sigmas)
     ]
 
 
-def filter_lines(array: np.ndarray, axis: int, coefficients: Sequence[np.ndarray], kept: slice) -> np.ndarray:
+def filter_lines(
+    array: np.ndarray, axis: int, coefficients: Sequence[np.ndarray], kept: slice, memory: np.ndarray | None = None
+) -> np.ndarray:
     """Run recursions over all lines along one axis and keep a part of each line.
 
     Parameters
@@ -108,6 +116,8 @@ def filter_lines(array: np.ndarray, axis: int, coefficients: Sequence[np.ndarray
         As :func:`smoothing_coefficients` and :func:`second_derivative_coefficients` make them.
     kept : slice
         Part of each line that is wanted.
+    memory : np.ndarray of float32, optional
+        Of one dimension and large enough for the result, which is put into it.
 
     Returns
     -------
@@ -116,7 +126,9 @@ def filter_lines(array: np.ndarray, axis: int, coefficients: Sequence[np.ndarray
     """
     shape = list(array.shape)
     shape[axis] = kept.stop - kept.start
-    outcomes = np.empty((len(coefficients), *shape), dtype=np.float32)
+    size = len(coefficients) * math.prod(shape)
+    outcomes = np.empty(size, dtype=np.float32) if memory is None else memory[:size]
+    outcomes = outcomes.reshape(len(coefficients), *shape)
     length, count = array.shape[axis], array.shape[1 - axis]
     blocks = max(1, min(_CHUNK_BYTES // (8 * _LANES * length), math.ceil(count / _LANES)))
     lines, results = np.zeros((blocks, length, _LANES)), np.empty((2, length, _LANES))
