@@ -207,25 +207,25 @@ def _of_deviations(rows, columns, counts, gray_levels, of_row, of_column, found)
 @compiled
 def _of_information(rows, columns, counts, of_row, of_column, found):
     total = _sum(counts)
-    row_logs, row_entropy, plain_rows, n_rows = _marginal(of_row, total)
-    column_logs, column_entropy, plain_columns, n_columns = _marginal(of_column, total)
+    by_row, row_entropy, plain_rows, n_rows = _marginal(of_row, total)
+    by_column, column_entropy, plain_columns, n_columns = _marginal(of_column, total)
     # Most counts are small and repeat: their logarithms are taken once.
     known = np.zeros(256)
-    entropy, crossed = 0.0, 0.0
+    entropy, ratios = 0.0, 0.0
     for k in range(counts.size):
-        i, j, count = rows[k], columns[k], counts[k]
-        p = count / total
+        count = counts[k]
         if count >= known.size:
+            p = count / total
             entropy -= p * np.log2(p + _EPSILON)
         else:
             if known[count] == 0.0:
+                p = count / total
                 known[count] = p * np.log2(p + _EPSILON)
             entropy -= known[count]
-        # log2(x + epsilon) to first order: x is above 1e-12 for less than a million pairs, so the next is below 1e-8
-        # of a term that is itself below 1e-3.
-        both = (of_row[i] / total) * (of_column[j] / total)
-        crossed -= p * (row_logs[i] + column_logs[j] + _EPSILON / (both * _LN2))
-    # The same for all pairs of gray levels, where the logarithms split into those of rows and columns.
+        ratios += count * (by_row[rows[k]] * by_column[columns[k]])
+    # With log2(x + epsilon) to first order both sums split into those of rows and of columns: x is above 1e-12 for less
+    # than a million pairs, so the next order is below 1e-8 of a term that is itself below 1e-3.
+    crossed = plain_rows + plain_columns - _EPSILON * (ratios / total) / _LN2
     independent = plain_rows + plain_columns - _EPSILON * n_rows * n_columns / _LN2
     found[11] = entropy
     largest = max(row_entropy, column_entropy)
@@ -238,14 +238,14 @@ def _of_information(rows, columns, counts, of_row, of_column, found):
 
 @compiled
 def _marginal(counts, total):
-    """Logarithms, the entropy with and without epsilon, and the number of gray levels with pairs."""
-    logs = np.zeros(counts.size)
+    """Reciprocal shares, the entropy with and without epsilon, and the number of gray levels with pairs."""
+    reciprocal = np.zeros(counts.size)
     entropy, plain, n_used = 0.0, 0.0, 0
     for k in range(counts.size):
         if counts[k] > 0:
             p = counts[k] / total
-            logs[k] = np.log2(p)
+            reciprocal[k] = 1.0 / p
             entropy -= p * np.log2(p + _EPSILON)
-            plain -= p * logs[k]
+            plain -= p * np.log2(p)
             n_used += 1
-    return logs, entropy, plain, n_used
+    return reciprocal, entropy, plain, n_used

@@ -34,7 +34,7 @@ _UNCERTAIN = 1e-6
 _UNCHANGED = 1e-12
 # Share that epsilon takes of a group's eigenvalue from which on it is computed by powers, and where these stop.
 _RARE, _MOVED = 1e-6, 1e-13
-_FIRST_STEPS = 16
+_FIRST_STEPS = 14
 _MAXIMUM_STEPS = 600
 # Elements of all Lanczos vectors together: 64 MB.
 _MAXIMUM_BASIS = 8_000_000
@@ -85,14 +85,18 @@ def second_eigenvalue(rows, columns, counts, n_levels):
     if row_sums.size == 1:
         return 0.0, True  # all other rows of pyradiomics' matrix are zero
     group_of, n_groups = _groups(rows, columns, row_sums.size, column_sums.size)
-    group_sums, of_groups = np.zeros(n_groups), np.ones(n_groups)
+    group_sums, of_groups = np.zeros(n_groups), np.zeros(n_groups)
     for row in range(row_sums.size):
         group_sums[group_of[row]] += row_sums[row]
+    of_rows, of_columns = 1.0 / np.sqrt(row_sums), 1.0 / np.sqrt(column_sums)
     weights, lost = np.empty(shares.size), np.empty(shares.size)
     for k in range(shares.size):
-        expected = row_sums[rows[k]] * column_sums[columns[k]]
-        weights[k], lost[k] = shares[k] / np.sqrt(expected), _EPSILON / (expected + _EPSILON)
-        of_groups[group_of[rows[k]]] -= shares[k] * lost[k] / group_sums[group_of[rows[k]]]
+        scale = of_rows[rows[k]] * of_columns[columns[k]]
+        part = _EPSILON * scale * scale
+        weights[k], lost[k] = shares[k] * scale, part / (1.0 + part)
+        of_groups[group_of[rows[k]]] += shares[k] * lost[k]
+    for group in range(n_groups):
+        of_groups[group] = 1.0 - of_groups[group] / group_sums[group]
     if n_groups > 1:
         _improve(rows, columns, shares, row_sums, column_sums, group_of, of_groups)
     order = _order(of_groups, 2)
@@ -103,8 +107,8 @@ def second_eigenvalue(rows, columns, counts, n_levels):
     for row in range(first.size):
         first[row] = np.sqrt(row_sums[row] / group_sums[group_of[row]])
     matrix = rows, columns, weights
-    table = _table(matrix, row_sums.size, column_sums.size)
-    value, error = _leading(matrix, _changes(matrix, lost), table, column_sums.size, group_of, first, n_groups)
+    band = _band(matrix, row_sums.size, column_sums.size)
+    value, error = _leading(matrix, _changes(matrix, lost), band, column_sums.size, group_of, first, n_groups)
     if value + error < second:
         value = second
     elif error < _RELATIVE * value:
@@ -173,15 +177,20 @@ def _without_empty(positions, shares, n_levels):
 
 
 @compiled_reordered
-def _table(matrix, n_rows, n_columns):
-    """The matrix A with its zeros; empty where it would be too large."""
+def _band(matrix, n_rows, n_columns):
+    """The matrix A with its zeros, empty where it would be too large, and where each row begins and ends.
+
+    Neighbors have similar gray levels, so that most rows are zero but for a part around the diagonal.
+    """
     rows, columns, weights = matrix
-    if n_rows * n_columns > _MAXIMUM_TABLE:
-        return np.zeros((0, 0))
-    table = np.zeros((n_rows, n_columns))
-    for k in range(rows.size):
-        table[rows[k], columns[k]] = weights[k]
-    return table
+    fits = n_rows * n_columns <= _MAXIMUM_TABLE
+    table = np.zeros((n_rows, n_columns) if fits else (0, 0))
+    begins, ends = np.full(table.shape[0], n_columns), np.zeros(table.shape[0], dtype=np.int64)
+    for k in range(rows.size if fits else 0):
+        row, column = rows[k], columns[k]
+        table[row, column] = weights[k]
+        begins[row], ends[row] = min(begins[row], column), max(ends[row], column + 1)
+    return table, begins, ends
 
 
 @compiled_reordered
@@ -208,6 +217,8 @@ def _groups(rows, columns, n_rows, n_columns):
     parent = np.arange(n_rows + n_columns)
     for k in range(rows.size):
         a, b = rows[k], n_rows + columns[k]
+        if parent[a] == parent[b]:
+            continue
         while parent[a] != a:
             parent[a] = parent[parent[a]]
             a = parent[a]
@@ -232,21 +243,22 @@ def _groups(rows, columns, n_rows, n_columns):
 
 
 @compiled_reordered
-def _leading(matrix, changes, table, n_columns, group_of, first, n_groups):
+def _leading(matrix, changes, band, n_columns, group_of, first, n_groups):
     """The largest eigenvalue without those of the groups, and how far it may be off; infinitely where not found."""
     n_rows = first.size
     space = n_rows - n_groups
     limit = min(space, _MAXIMUM_STEPS, max(_N_LEADING, _MAXIMUM_BASIS // n_rows))
     basis = np.empty((limit + 1, n_rows))
     diagonal, beside = np.zeros(limit), np.zeros(limit)
-    # Any start will do that is no eigenvector; this one is the same every time.
+    # Any start will do that is no eigenvector; this one is the same every time. One that is nearly an eigenvector is a
+    # bad choice: the next eigenvalue would be found too late where it is larger by little.
     for row in range(n_rows):
         basis[0, row] = np.cos(1.0 + 2.4 * row)
     _take_out(basis[0], group_of, first)
     _scale(basis[0], 1.0 / np.sqrt(_product(basis[0], basis[0])), basis[0])
     done, wanted, complete = 0, min(_FIRST_STEPS, limit), False
     while True:
-        done, complete = _lanczos(matrix, table, n_columns, group_of, first, basis, diagonal, beside, done, wanted)
+        done, complete = _lanczos(matrix, band, n_columns, group_of, first, basis, diagonal, beside, done, wanted)
         complete = complete or done == space
         # Of the eigenvectors only the last elements are needed, which tell what further steps could change.
         values, last = np.empty(done), np.zeros((done, 1))
@@ -264,7 +276,8 @@ def _leading(matrix, changes, table, n_columns, group_of, first, n_groups):
             if error < _RELATIVE * top:
                 break
             return 0.0, np.inf
-        wanted = min(limit, done + max(6, done // 3))
+        # A look at the values takes time as the steps squared, a step as the gray levels squared.
+        wanted = min(limit, done + max(2, min(done // 2, 1000 * done**2 // n_rows**2)))
     vectors = np.zeros((done, done))
     for k in range(done):
         vectors[k, k] = 1.0
@@ -278,7 +291,7 @@ def _leading(matrix, changes, table, n_columns, group_of, first, n_groups):
     for k in range(n_kept):
         for step in range(done):
             _add(leading[k], vectors[order[k], step], basis[step])
-    return _with_epsilon(matrix, changes, table, n_columns, group_of, first, of_leading, leading)
+    return _with_epsilon(matrix, changes, band, n_columns, group_of, first, of_leading, leading)
 
 
 @compiled_reordered
@@ -296,13 +309,13 @@ def _order(values, n):
 
 
 @compiled_reordered
-def _with_epsilon(matrix, changes, table, n_columns, group_of, first, values, leading):
+def _with_epsilon(matrix, changes, band, n_columns, group_of, first, values, leading):
     """The largest eigenvalue with epsilon, from the leading ones without, and how much the rest may matter."""
     n_kept, n_rows = leading.shape
     # Between eigenvectors u and v epsilon changes A A' by the product of A'u and of what it adds to A'v.
     across, changed = np.zeros((n_kept, n_columns)), np.zeros((n_kept, n_columns))
     for k in range(n_kept):
-        _times_transposed(matrix, table, leading[k], across[k])
+        _times_transposed(matrix, band, leading[k], across[k])
         _add_products(changes[1], changes[0], changes[2], leading[k], changed[k])
     between = np.empty((n_kept, n_kept))
     for i in range(n_kept):
@@ -312,7 +325,7 @@ def _with_epsilon(matrix, changes, table, n_columns, group_of, first, values, le
     top = _largest_eigenvalue(between)
     # The same between the first one and all that is not known, by the norms of both factors.
     onward, back = np.zeros(n_rows), np.zeros(n_rows)
-    _times(matrix, table, changed[0], onward)
+    _times(matrix, band, changed[0], onward)
     _add_products(changes[0], changes[1], changes[2], across[0], back)
     outside = max(values[0] - values[-1], 1e-15) if values.size > n_kept else np.inf
     known_of_onward, unknown_of_onward = _split(onward, leading, group_of, first)
@@ -374,13 +387,13 @@ def _largest_element(matrix):
 
 
 @compiled_reordered
-def _lanczos(matrix, table, n_columns, group_of, first, basis, diagonal, beside, done, wanted):
+def _lanczos(matrix, band, n_columns, group_of, first, basis, diagonal, beside, done, wanted):
     """Lanczos steps with full orthogonalization from ``done`` to ``wanted``, fewer where the space is complete."""
     middle = np.empty(n_columns)
     while done < wanted:
         vector = basis[done + 1]
-        _times_transposed(matrix, table, basis[done], middle)
-        _times(matrix, table, middle, vector)
+        _times_transposed(matrix, band, basis[done], middle)
+        _times(matrix, band, middle, vector)
         _take_out(vector, group_of, first)
         for again in range(2):
             for step in range(done, -1, -1):
@@ -421,10 +434,11 @@ def _diagonalize(of_matrix, beside_of_matrix, diagonal, vectors):
         while start > 0 and beside[start - 1] != 0.0:
             start -= 1
         half, low = (diagonal[end - 1] - diagonal[end]) / 2, beside[end - 1]
-        shift = diagonal[end] - low * low / (half + np.copysign(np.hypot(half, low), half))
+        shift = diagonal[end] - low * low / (half + np.copysign(np.sqrt(half * half + low * low), half))
         x, z = diagonal[start] - shift, beside[start]
         for k in range(start, end):
-            length = np.hypot(x, z)
+            # No number here is large; where a square underflows the turn is none, which is as good.
+            length = np.sqrt(x * x + z * z)
             c, s = (x / length, z / length) if length > 0.0 else (1.0, 0.0)
             if k > start:
                 beside[k - 1] = length
@@ -443,23 +457,30 @@ def _diagonalize(of_matrix, beside_of_matrix, diagonal, vectors):
 
 
 @compiled_reordered
-def _times_transposed(matrix, table, vector, result):
+def _times_transposed(matrix, band, vector, result):
     """``A' v``"""
+    table, begins, ends = band
     for column in range(result.size):
         result[column] = 0.0
     if table.size:
         for row in range(table.shape[0]):
-            _add(result, vector[row], table[row])
+            begin, end = begins[row], ends[row]
+            _add(result[begin:end], vector[row], table[row, begin:end])
     else:
         _add_products(matrix[1], matrix[0], matrix[2], vector, result)
 
 
 @compiled_reordered
-def _times(matrix, table, vector, result):
+def _times(matrix, band, vector, result):
     """``A v``"""
+    table, begins, ends = band
     for row in range(result.size):
-        result[row] = _product(table[row], vector) if table.size else 0.0
-    if not table.size:
+        result[row] = 0.0
+    if table.size:
+        for row in range(table.shape[0]):
+            begin, end = begins[row], ends[row]
+            result[row] = _product(table[row, begin:end], vector[begin:end])
+    else:
         _add_products(matrix[0], matrix[1], matrix[2], vector, result)
 
 
