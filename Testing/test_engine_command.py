@@ -131,6 +131,16 @@ def test_both_engines_write_the_same_table_and_record_which_it_was(extract):
     assert sum(column.endswith("_glcm_MCC") for column in fast.columns) == 2 * 3
 
 
+def test_warnings_on_images_are_counted_and_the_first_is_said(extract, spoiled, monkeypatch):
+    said = []
+    monkeypatch.setattr("builtins.print", lambda *words, **_: said.append(" ".join(map(str, words))))
+    _, _, _, facts = extract(table=spoiled)
+    warned = [name for name, images in facts["cases"].items() if images["image"]["warnings"]]
+    (line,) = (line for line in said if "have warnings" in line)
+    assert line.startswith(f"{len(warned)} of {len(facts['cases'])} cases have warnings on images or regions")
+    assert "features.json" in line and line.endswith(facts["cases"][warned[0]]["image"]["warnings"][0])
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_flat_lesion_is_flagged_by_name_and_computed(extract, jobs):
     status, lines, table, facts = extract("--jobs", jobs)
@@ -267,7 +277,10 @@ def test_features_that_mean_little_warn_alike_from_images_and_from_a_table(extra
     for case_id in table.case_ids:
         warned = [sorted(found[case_id]["warnings"].split(" | ")) for found in (images, from_table)]
         assert warned[0] == warned[1]
-        assert sum("all pixels are 777" in warning for warning in warned[0]) == (case_id == flat)
+        flags = [warning for warning in warned[0] if "all pixels are 777" in warning]
+        assert len(flags) == (case_id == flat)
+        # The settings are not this user's to change.
+        assert all(flag.endswith("those that it was trained on.") and "check the image" not in flag for flag in flags)
         assert float(images[case_id]["probability"]) == pytest.approx(
             float(from_table[case_id]["probability"]), rel=1e-8
         )

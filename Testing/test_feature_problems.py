@@ -31,6 +31,12 @@ def test_one_line_for_all_regions_and_types_of_a_problem():
     assert str(problems[0]) == "Region a, LoG: why: do."
 
 
+def test_other_advice_for_those_who_cannot_follow_it():
+    problem = FeatureProblem("a", "LoG", "all: the same: use binCount", False)
+    assert problem.with_advice("look").reason == "all: the same: look"
+    assert FeatureProblem("a", "", "flat", True).with_advice("look") == FeatureProblem("a", "", "flat: look", True)
+
+
 def test_regions_with_other_types_of_a_problem_have_lines_of_their_own():
     """A region that is spoiled throughout says nothing of the original image of those beside it."""
     types = {"lesion": ("original", "wavelet-LH"), "ring": ("wavelet-LH",), "all": ("original", "wavelet-LH")}

@@ -259,7 +259,7 @@ def _demo(options: argparse.Namespace) -> int:
 def _extract(options: argparse.Namespace) -> int:
     from .cases import read_cases
 
-    return _report(_extract_to(options, read_cases(options.cases), options.out), options.out)
+    return _report_extraction(_extract_to(options, read_cases(options.cases), options.out), options.out)
 
 
 def _extract_to(options: argparse.Namespace, cases: Sequence, out: str | Path):
@@ -373,7 +373,7 @@ def _features_to_train(options: argparse.Namespace, cases: Sequence, chosen) -> 
     if not path:
         check_before_extraction(cases, region_names(_margins(options.margins)), chosen)
         path = features_beside(options.out)
-        status = _report(_extract_to(options, cases, path), str(path))
+        status = _report_extraction(_extract_to(options, cases, path), path)
     # The table first: where it is missing, so is mostly its record, but it is the table that was named.
     table = read_features(path)
     return table, None if options.other_software else read_extraction_facts(path), status
@@ -448,10 +448,9 @@ def _predict(options: argparse.Namespace) -> int:
     cases = read_cases(options.cases)
     result = _predicted(options, cases, model, options.out)
     print(f"{model.name}: {model.notice}")
-    warned = sum(1 for prediction in result.done.values() if prediction.warnings)
     extrapolated = sum(1 for prediction in result.done.values() if prediction.extrapolated)
     unlike = f"; {extrapolated} of them not usable, being unlike the training cases" if extrapolated else ""
-    print(f"{warned} of {len(result.done)} cases have warnings (column 'warnings'){unlike}")
+    print(f"{len(result.warned)} of {len(result.done)} cases have warnings (column 'warnings'){unlike}")
     return _report(result, options.out)
 
 
@@ -478,7 +477,17 @@ def _features(options: argparse.Namespace, model) -> tuple:
     return table, read_extraction_facts(options.features) if model.extraction is not None else None
 
 
-def _report(result, out: str) -> int:
+def _report_extraction(result, out: str | Path) -> int:
+    if result.warned:
+        described = Path(out).with_suffix(".json")
+        print(
+            f"{len(result.warned)} of {len(result.done)} cases have warnings on images or regions ('warnings' in "
+            f"{described}), the first is '{result.warned[0]}': {result.done[result.warned[0]].warnings[0]}"
+        )
+    return _report(result, out)
+
+
+def _report(result, out: str | Path) -> int:
     for case_id, reason in result.failed.items():
         print(f"Case '{case_id}' failed: {reason}", file=sys.stderr)
     for line in result.remarks():

@@ -77,6 +77,11 @@ class BatchResult:
         return {case_id: problems for case_id, problems in found.items() if problems}
 
     @property
+    def warned(self) -> tuple[str, ...]:
+        """The case_ids of those that were done, but with warnings on the image, its regions or the prediction."""
+        return tuple(case_id for case_id, done in self.done.items() if done.warnings)
+
+    @property
     def incomplete(self) -> tuple[str, ...]:
         """The case_ids of those that were done, but of which features are left out."""
         return tuple(case_id for case_id, done in self.done.items() if getattr(done, "incomplete", False))
@@ -112,6 +117,11 @@ class CaseFeatures:
     images: dict[str, dict[str, Any]]
     problems: tuple[str, ...] = ()
     incomplete: bool = False
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to say of the images and their regions."""
+        return tuple(warning for facts in self.images.values() for warning in facts["warnings"])
 
 
 def diameter_column(image_name: str = "image") -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -53,7 +53,7 @@ class FeatureProblem:
     image_type : str
         Such as ``wavelet-HH``, or ``Wavelet`` for all that this filter makes; empty where it is about all of them.
     reason : str
-        What is wrong and what to do, without the period.
+        What is wrong and, behind the last colon, what to do; without the period.
     missing : bool
         Whether the values are left out. Otherwise they are computed, but mean little.
     """
@@ -69,6 +69,10 @@ class FeatureProblem:
             return False
         # Shape and first-order features do not look at gray levels.
         return self.missing or not any(name in feature for name in ("_shape2D_", "_firstorder_"))
+
+    def with_advice(self, advice: str) -> FeatureProblem:
+        """The same for someone who has to do something else about it."""
+        return replace(self, reason=f"{self.reason.rpartition(': ')[0] or self.reason}: {advice}")
 
     def __str__(self) -> str:
         where = ", ".join(filter(None, (f"Region {self.region}" if self.region else "", self.image_type)))

@@ -23,6 +23,8 @@ _SPACING_TOLERANCE = 1.25
 # Among some dozens of features one or two this far out are chance; see also the share that makes a case unusable.
 _FAR_OUT_SDS = 3.0
 _FAR_OUT_SHARE = 0.25
+# Who applies a model cannot change the settings of its features.
+_SETTINGS_OF_MODEL = "the settings are the model's, so compare image and outline with those that it was trained on"
 
 
 class ImageFacts(Protocol):
@@ -344,7 +346,7 @@ def feature_warnings(model: Model, row: Mapping[str, float], problems: Sequence[
             if problem.missing and any(column not in row for column in concerned):
                 raise InputError(str(problem))
             if concerned and not problem.missing:
-                meant.append(problem)
+                meant.append(problem.with_advice(_SETTINGS_OF_MODEL))
     return problem_lines(meant, model.used_regions)
 
 
