@@ -10,6 +10,7 @@ import SimpleITK as sitk
 from radiomics import firstorder, glcm, gldm, glrlm, glszm, imageoperations, ngtdm, shape2D
 from scipy.ndimage import gaussian_filter
 
+from HER2NomogramLib.engine.discretization import discretize, spans_of
 from HER2NomogramLib.engine.one_region import EngineSettings, features_of_pixels
 from HER2NomogramLib.regions import bounding_box
 
@@ -32,7 +33,14 @@ def engine_features(values, mask, settings=None, spacing=(1.0, 1.0, 1.0), classe
     """By the fast engine, of a region that is cut out here, as ``<class>_<feature>``."""
     box = bounding_box(mask)
     inside = np.ascontiguousarray(mask[box])
-    return features_of_pixels(values[box][inside], inside, settings or EngineSettings(), spacing, classes)
+    return features_of_pixels(
+        values[box][inside], inside.shape, spans_of(inside), settings or EngineSettings(), spacing, classes
+    )
+
+
+def discretized(values, mask, **settings):
+    """Gray levels of all of a mask, which is the box of the region too."""
+    return discretize(values[mask], mask.shape, spans_of(mask), **settings)
 
 
 def reference_features(values, mask, setting, spacing=(1.0, 1.0, 1.0), classes=tuple(CLASSES)):

@@ -4,14 +4,31 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from engine_reference import PIXEL_TYPES, engine_features, reference_features
+from engine_reference import PIXEL_TYPES, discretized, engine_features, random_mask, reference_features
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from radiomics import imageoperations
 
 from HER2NomogramLib.engine import discretization
-from HER2NomogramLib.engine.discretization import bin_edges, discretize, gray_levels_of
+from HER2NomogramLib.engine.discretization import bin_edges, gray_levels_of, pixels_of, spans_of
 from HER2NomogramLib.engine.one_region import EngineSettings
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_spans_and_their_pixels(seed):
+    rng = np.random.default_rng(seed)
+    shape = (int(rng.integers(1, 12)), int(rng.integers(1, 12)))
+    mask = random_mask(rng, shape)
+    spans = spans_of(mask)
+    again = np.zeros(shape, dtype=int)
+    for row, column, length in spans:
+        again[row, column : column + length] += 1
+        # A span ends where the region does.
+        assert not mask[row, column - 1 : column].any() and not mask[row, column + length : column + length + 1].any()
+    np.testing.assert_array_equal(again, mask)
+    image = rng.integers(0, 200, (20, 23)).astype(PIXEL_TYPES[seed % len(PIXEL_TYPES)])
+    found = pixels_of(image, 5, 7, spans)
+    np.testing.assert_array_equal(found, image[5 : 5 + shape[0], 7 : 7 + shape[1]][mask], strict=True)
 
 
 @pytest.mark.parametrize("kind", PIXEL_TYPES)
@@ -47,7 +64,7 @@ def test_gray_levels_of_any_numbers(numbers, width, kind):
 def test_discretized_region_by_hand():
     image = np.array([[0, 30, 60], [90, 0, 255]], dtype=np.uint8)
     mask = np.array([[0, 1, 1], [1, 0, 1]], dtype=bool)
-    found = discretize(image[mask], mask, 25.0, margin=2)
+    found = discretized(image, mask, bin_width=25.0, margin=2)
     assert found.gray_levels.tolist() == [1, 2, 3, 10]
     assert found.counts.tolist() == [1, 1, 1, 1]
     assert found.indices[2:-2, 2:-2].tolist() == [[0, 1, 2], [3, 0, 4]]

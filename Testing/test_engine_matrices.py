@@ -6,11 +6,10 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from engine_reference import random_mask
+from engine_reference import discretized, random_mask
 from scipy.ndimage import gaussian_filter, label
 
 from HER2NomogramLib.engine import matrices
-from HER2NomogramLib.engine.discretization import discretize
 from HER2NomogramLib.engine.matrices import cooccurrences, neighborhoods, offsets, run_lengths, zone_sizes
 
 
@@ -18,7 +17,7 @@ def levels_of(seed, shape=(23, 31), bins=5, smooth=1.0, margin=1):
     rng = np.random.default_rng(seed)
     image = gaussian_filter(rng.standard_normal(shape), smooth)
     mask = random_mask(rng, shape)
-    return discretize(image[mask], mask, bin_count=bins, margin=margin)
+    return discretized(image, mask, bin_count=bins, margin=margin)
 
 
 @pytest.mark.parametrize("symmetrical", [True, False])
@@ -44,7 +43,7 @@ def test_pairs_counted_one_by_one(symmetrical, distance):
 def test_pairs_in_a_table_or_in_a_list():
     rng = np.random.default_rng(0)
     mask = random_mask(rng, (50, 50))
-    levels = discretize(rng.random((50, 50))[mask], mask, 0.01)
+    levels = discretized(rng.random((50, 50)), mask, bin_width=0.01)
     n = len(levels.gray_levels)
     for symmetrical in (True, False):
         for step in offsets(mask.shape, (1,), False):

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from engine_reference import assert_same_features, engine_features, random_mask, reference_features
+from engine_reference import assert_same_features, discretized, engine_features, random_mask, reference_features
 from scipy.ndimage import gaussian_filter
 
-from HER2NomogramLib.engine.discretization import discretize
 from HER2NomogramLib.engine.glcm_features import cooccurrence_features, cooccurrence_values
 from HER2NomogramLib.engine.matrices import cooccurrences
 from HER2NomogramLib.engine.maximal_correlation import by_all_eigenvalues, second_eigenvalue
@@ -30,7 +29,7 @@ def test_many_levels_by_all_eigenvalues():
         rng = np.random.default_rng(seed)
         image = gaussian_filter(rng.standard_normal((80, 80)), rng.choice([0.5, 2.0, 6.0, 15.0]))
         mask = random_mask(rng, image.shape)
-        levels = discretize(image[mask], mask, bin_count=int(rng.integers(40, 250)))
+        levels = discretized(image, mask, bin_count=int(rng.integers(40, 250)))
         n = len(levels.gray_levels)
         entries = cooccurrences(levels.indices, levels.spans, n, 1, 1, seed % 2 == 0)
         if n < 40 or not len(entries[0]):
@@ -92,7 +91,7 @@ def test_a_table_of_all_eigenvalues_has_only_levels_that_occur():
 
 
 def test_directions_without_a_pair():
-    alone = discretize(np.array([3.0]), np.ones((1, 1), dtype=bool))
+    alone = discretized(np.array([[3.0]]), np.ones((1, 1), dtype=bool))
     steps = np.array([(1, 1), (1, 0), (1, -1), (0, 1)])
     values = cooccurrence_values(alone.indices, alone.spans, alone.gray_levels, steps, True)
     found = cooccurrence_features(values, pytest.fail, alone.gray_levels, True)

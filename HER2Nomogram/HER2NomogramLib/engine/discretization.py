@@ -1,8 +1,11 @@
-"""Gray levels of one region of one image, the same as those of pyradiomics.
+"""Pixels of one region of one image and their gray levels, the same as those of pyradiomics.
 
 The bin edges come from the same NumPy expressions on the same types (the lowest edge of a float32 image is a float32),
 because one rounding at an edge moves whole groups of pixels to another level. Only the search for the bin of a pixel is
 done differently: it is guessed from the bin width and checked against the edges.
+
+A region is walked along its spans, the pixels that lie side by side in a row: a ring leaves most of its box empty. They
+are the same in all filtered images, so they are looked for once.
 """
 
 from __future__ import annotations
@@ -33,13 +36,68 @@ class DiscretizedRegion:
     counts : np.ndarray of int64, shape (n_levels,)
         Pixels of each of them.
     spans : np.ndarray of int64, shape (n_spans, 2)
-        Where pixels of the region lie side by side in a row: position of the first one in the flat indices, and number.
+        Position of each span's first pixel in the flat indices, and number of its pixels.
     """
 
     indices: np.ndarray
     gray_levels: np.ndarray
     counts: np.ndarray
     spans: np.ndarray
+
+
+@compiled
+def spans_of(inside):
+    """Where pixels of a region lie side by side in a row.
+
+    Parameters
+    ----------
+    inside : np.ndarray of bool, shape (rows, columns)
+
+    Returns
+    -------
+    np.ndarray of int64, shape (n_spans, 3)
+        Row, first column and number of pixels, row by row.
+    """
+    n_spans = 0
+    for y in range(inside.shape[0]):
+        for x in range(inside.shape[1]):
+            n_spans += inside[y, x] and not (x > 0 and inside[y, x - 1])
+    spans = np.empty((n_spans, 3), dtype=np.int64)
+    n_spans = 0
+    for y in range(inside.shape[0]):
+        for x in range(inside.shape[1]):
+            if inside[y, x]:
+                if x == 0 or not inside[y, x - 1]:
+                    spans[n_spans, 0], spans[n_spans, 1], spans[n_spans, 2] = y, x, 0
+                    n_spans += 1
+                spans[n_spans - 1, 2] += 1
+    return spans
+
+
+@compiled
+def pixels_of(image, row, column, spans):
+    """Pixels of a region row by row.
+
+    Parameters
+    ----------
+    image : np.ndarray, shape (rows, columns)
+    row, column : int
+        Where the box of the region begins in the image.
+    spans : np.ndarray of int64, shape (n_spans, 3)
+        As of :func:`spans_of`.
+
+    Returns
+    -------
+    np.ndarray, shape (n_pixels,)
+        In the image's own type.
+    """
+    pixels, position = np.empty(spans[:, 2].sum(), dtype=image.dtype), 0
+    for k in range(len(spans)):
+        line, start, length = image[row + spans[k, 0]], column + spans[k, 1], spans[k, 2]
+        for x in range(start, start + length):
+            pixels[position] = line[x]
+            position += 1
+    return pixels
 
 
 def bin_edges(values: np.ndarray, bin_width: float = 25, bin_count: int | None = None) -> np.ndarray:
@@ -95,7 +153,12 @@ def gray_levels_of(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
 
 
 def discretize(
-    values: np.ndarray, inside: np.ndarray, bin_width: float = 25, bin_count: int | None = None, margin: int = 1
+    values: np.ndarray,
+    shape: tuple[int, int],
+    spans: np.ndarray,
+    bin_width: float = 25,
+    bin_count: int | None = None,
+    margin: int = 1,
 ) -> DiscretizedRegion:
     """Gray levels of a region.
 
@@ -103,8 +166,10 @@ def discretize(
     ----------
     values : np.ndarray, shape (n_pixels,)
         Of the region row by row, in the image's own type, all finite.
-    inside : np.ndarray of bool, shape (rows, columns)
-        The mask, cropped to the region.
+    shape : tuple of int
+        Rows and columns of the region's box.
+    spans : np.ndarray of int64, shape (n_spans, 3)
+        As of :func:`spans_of`.
     bin_width, bin_count
         As in :func:`bin_edges`.
     margin : int
@@ -117,9 +182,9 @@ def discretize(
     levels = gray_levels_of(values, bin_edges(values, bin_width, bin_count))
     if levels.max() > _MAXIMUM_TABLE:
         present, ranks = np.unique(levels, return_inverse=True)
-        indices, _, counts, spans = _put_in_place(ranks.reshape(-1).astype(np.int32), inside, margin)
-        return DiscretizedRegion(indices, present.astype(np.int64), counts, spans)
-    return DiscretizedRegion(*_put_in_place(levels, inside, margin))
+        indices, _, counts, positions = _put_in_place(ranks.reshape(-1).astype(np.int32), *shape, spans, margin)
+        return DiscretizedRegion(indices, present.astype(np.int64), counts, positions)
+    return DiscretizedRegion(*_put_in_place(levels, *shape, spans, margin))
 
 
 @compiled
@@ -142,8 +207,8 @@ def _levels_by_guess(values, edges):
 
 
 @compiled
-def _put_in_place(levels, inside, margin):
-    """Indices, gray levels that occur, their counts, and spans."""
+def _put_in_place(levels, rows, columns, spans, margin):
+    """Indices, gray levels that occur, their counts, and the spans' positions and lengths."""
     highest = 0
     for level in levels:
         highest = max(highest, level)
@@ -159,30 +224,13 @@ def _put_in_place(levels, inside, margin):
     for level in range(highest + 1):
         if occurrences[level] > 0:
             gray_levels[index_of[level] - 1], counts[index_of[level] - 1] = level, occurrences[level]
-    rows, columns = inside.shape
     indices = np.zeros((rows + 2 * margin, columns + 2 * margin), dtype=np.int32)
-    spans = np.empty((_count_spans(inside), 2), dtype=np.int64)
-    n_spans, position = 0, 0
-    for y in range(rows):
-        before = False
-        for x in range(columns):
-            if inside[y, x]:
-                if not before:
-                    spans[n_spans, 0], spans[n_spans, 1] = (y + margin) * indices.shape[1] + x + margin, 0
-                    n_spans += 1
-                spans[n_spans - 1, 1] += 1
-                indices[y + margin, x + margin] = index_of[levels[position]]
-                position += 1
-            before = inside[y, x]
-    return indices, gray_levels, counts, spans
-
-
-@compiled
-def _count_spans(inside):
-    count = 0
-    for y in range(inside.shape[0]):
-        before = False
-        for x in range(inside.shape[1]):
-            count += inside[y, x] and not before
-            before = inside[y, x]
-    return count
+    positions, done = np.empty((len(spans), 2), dtype=np.int64), 0
+    for k in range(len(spans)):
+        y, x, length = spans[k, 0] + margin, spans[k, 1] + margin, spans[k, 2]
+        positions[k, 0], positions[k, 1] = y * indices.shape[1] + x, length
+        line = indices[y]
+        for step in range(length):
+            line[x + step] = index_of[levels[done + step]]
+        done += length
+    return indices, gray_levels, counts, positions

@@ -250,12 +250,13 @@ class _Work:
 
     def __init__(self, image: sitk.Image, regions: Sequence[_Region], settings: ExtractionSettings) -> None:
         # Only here, so that this module can be imported without numba.
-        from . import filters, one_region
+        from . import discretization, filters, one_region
 
-        self._filters, self._kernels = filters, one_region
+        self._filters, self._kernels, self._pixels_of = filters, one_region, discretization.pixels_of
         self._settings = settings
         self._classes = [name for name in settings.feature_classes if name != "shape2D"]
         self._regions, self._box = regions, _union([region.box for region in regions])
+        self._spans = {region.name: discretization.spans_of(region.inside) for region in regions}
         self._spacing = image.GetSpacing()
         self._source = filters.Source(sitk.GetArrayViewFromImage(image)[0], self._spacing[:2], self._box)
         self._names: dict[str, list[str]] = {name: [] for name in settings.image_types}
@@ -342,16 +343,17 @@ class _Work:
     def _region(self, region: _Region, name: str, box: np.ndarray, arguments: Mapping[str, Any]) -> None:
         if not self._classes:
             return
-        within = tuple(slice(own.start - b.start, own.stop - b.start) for own, b in zip(region.box, self._box))
-        found = box[within][region.inside]
-        reason, missing = value_problem(name, found, region.inside.shape, arguments, self._settings.feature_classes)
+        row, column = (own.start - whole.start for own, whole in zip(region.box, self._box))
+        spans, shape = self._spans[region.name], region.inside.shape
+        found = self._pixels_of(box, row, column, spans)
+        reason, missing = value_problem(name, found, shape, arguments, self._settings.feature_classes)
         if reason:
             self._note(region.name, name, reason, missing)
         if missing:
             return
         try:
             settings = self._kernels.EngineSettings.from_pyradiomics(arguments)
-            features = self._kernels.features_of_pixels(found, region.inside, settings, self._spacing, self._classes)
+            features = self._kernels.features_of_pixels(found, shape, spans, settings, self._spacing, self._classes)
         except _REFUSALS as error:
             reason = f"it cannot be computed ({one_line(error)}): check the outline and the settings"
             self._note(region.name, name, reason, missing=True)

@@ -6,6 +6,7 @@ so threads over regions and images share the cores.
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
 from collections.abc import Iterable, Mapping
@@ -78,7 +79,12 @@ class EngineSettings:
 
 
 def features_of_pixels(
-    found: np.ndarray, inside: np.ndarray, settings: EngineSettings, spacing: Iterable[float], classes: Iterable[str]
+    found: np.ndarray,
+    shape: tuple[int, int],
+    spans: np.ndarray,
+    settings: EngineSettings,
+    spacing: Iterable[float],
+    classes: Iterable[str],
 ) -> dict[str, float]:
     """Features of one region that has been cut out of one image.
 
@@ -87,8 +93,10 @@ def features_of_pixels(
     found : np.ndarray, shape (n_pixels,)
         Values of the region row by row, all finite, in the type of the image that pyradiomics' feature classes would
         get: rounding of the bin edges depends on it.
-    inside : np.ndarray of bool, shape (rows, columns)
-        The mask, cropped to the region.
+    shape : tuple of int
+        Rows and columns of the region's box.
+    spans : np.ndarray of int64, shape (n_spans, 3)
+        As of :func:`.discretization.spans_of`.
     settings : EngineSettings
     spacing : iterable of three floats
         Of columns, rows and slices in mm, for the total energy.
@@ -111,9 +119,9 @@ def features_of_pixels(
     """
     wanted = tuple(classes)
     textures = tuple(name for name in TEXTURE_CLASSES if name in wanted)
-    steps = _steps(inside.shape, settings, textures)
+    steps = _steps(shape, settings, textures)
     margin = max((int(np.abs(group).max()) for group in steps.values()), default=1)
-    levels = discretize(found, inside, settings.bin_width, settings.bin_count, margin)
+    levels = discretize(found, shape, spans, settings.bin_width, settings.bin_count, margin)
     features = {}
     if "firstorder" in wanted:
         volume = math.prod(float(size) for size in spacing)
@@ -148,12 +156,18 @@ def _steps(shape: tuple[int, int], settings: EngineSettings, textures: tuple[str
     """The steps to neighbors, rows and columns, by matrix."""
     steps = {}
     if "glcm" in textures:
-        steps["glcm"] = offsets(shape, settings.distances, both_ways=False)
+        steps["glcm"] = _step_array(shape, settings.distances, both_ways=False)
     if "glrlm" in textures or "glszm" in textures:
-        steps["glrlm"] = offsets(shape, (1,), both_ways=False)
+        steps["glrlm"] = _step_array(shape, (1,), both_ways=False)
     if "gldm" in textures or "ngtdm" in textures:
-        steps["gldm"] = offsets(shape, settings.distances, both_ways=True)
-    return {name: np.array(found, dtype=np.int64) for name, found in steps.items()}
+        steps["gldm"] = _step_array(shape, settings.distances, both_ways=True)
+    return steps
+
+
+@functools.lru_cache(maxsize=64)
+def _step_array(shape: tuple[int, int], distances: tuple[int, ...], both_ways: bool) -> np.ndarray:
+    """The same for all images of a region, and only read."""
+    return np.array(offsets(shape, distances, both_ways), dtype=np.int64)
 
 
 def _texture_features(
