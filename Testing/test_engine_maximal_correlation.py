@@ -84,6 +84,25 @@ def test_a_group_that_hardly_occurs(seed):
     assert certain and found == pytest.approx(by_definition(*entries, len(table)), rel=1e-9)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_an_eigenvalue_that_is_larger_by_little(seed):
+    """One gray level meets all others; of those, all but one that the start of the steps hardly contains are alike."""
+    rng = np.random.default_rng(seed)
+    n_levels, special = ((70, 67), (120, 67), (235, 228), (235, 156), (300, 139), (120, 67))[seed]
+    n_alike, share, beside = int(rng.integers(5, 45)), 10.0 ** -rng.uniform(4, 6), 30_000
+    table = np.zeros((n_levels, n_levels), dtype=np.int64)
+    table[0, 0] = 10_000_000
+    table[0, 1:] = table[1:, 0] = beside
+    alike = [level for level in range(1, n_levels) if level != special]
+    for place, level in enumerate(alike):
+        table[level, level] = 1_000_000 if place < n_alike else int(beside * rng.uniform(0, 1))
+    table[special, special] = 1_000_000 + max(1, int(1_000_000 * share))
+    rows, columns = (part.astype(np.int32) for part in np.nonzero(table))
+    entries = rows, columns, table[rows, columns].astype(np.int32)
+    found, certain = second_eigenvalue(*entries, n_levels)
+    assert certain and found == pytest.approx(by_definition(*entries, n_levels), rel=1e-9)
+
+
 def test_a_table_of_all_eigenvalues_has_only_levels_that_occur():
     rows = np.array([0, 3, 9_000_000], dtype=np.int32)
     found, certain = by_all_eigenvalues(rows, rows, np.array([5, 1, 2], dtype=np.int32))

@@ -137,6 +137,33 @@ def test_pixels_and_lines_give_or_fail_as_in_pyradiomics(shape, scattered, dista
                 assert_same_features(ours, theirs, f"{name} {flat}")
 
 
+@pytest.mark.parametrize("symmetrical", [True, False])
+@pytest.mark.parametrize("n_levels", [250, 300])
+def test_independent_levels_in_one_direction_among_many_levels(symmetrical, n_levels):
+    """A row of many gray levels, and columns of two pixels whose pairs are independent: nothing but rounding."""
+    if symmetrical:
+        shares = ((3, 2), (7, 5), (20, 5))
+        pairs = [(a, b) for a, n in shares for b, m in shares if a <= b for _ in range(n * m * (1 + (a < b)))]
+    else:
+        pairs = [(a, b) for a in (3, 7, 5) for b in (20, 31, 40, 41, 42)]
+    image = np.zeros((8, max(n_levels, 3 * len(pairs) + 2)))
+    mask = np.zeros(image.shape, dtype=bool)
+    image[0, :n_levels], mask[0, :n_levels] = np.arange(n_levels) + 0.5, True
+    for place, pair in enumerate(pairs):
+        image[3:5, 3 * place + 1], mask[3:5, 3 * place + 1] = np.array(pair) + 0.5, True
+    assert_as_pyradiomics(image, mask, {"binWidth": 1.0, "symmetricalGLCM": symmetrical}, classes=("glcm",))
+
+
+def test_millions_of_pairs_of_levels_that_hardly_occur():
+    """Epsilon is no small part of their share."""
+    rng = np.random.default_rng(0)
+    image = np.full((2600, 2600), 0.5)
+    for row, column in rng.integers(0, 2598, (60, 2)):
+        image[row : row + 2, column : column + 2] = rng.integers(1, 60, (2, 2)) + 0.5
+    mask = np.ones(image.shape, dtype=bool)
+    assert_as_pyradiomics(image, mask, {"binWidth": 1.0}, classes=("glcm",))
+
+
 def test_one_level_without_a_pair_in_the_only_direction():
     """pyradiomics sums nothing there, whatever the level is."""
     image, mask = np.full((3, 1), 250, dtype=np.int32), np.array([[True], [False], [True]])

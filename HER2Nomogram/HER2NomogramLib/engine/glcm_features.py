@@ -7,7 +7,6 @@ of two independent gray levels, is left to :mod:`rounding`, which computes it in
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 
 import numpy as np
@@ -15,7 +14,7 @@ import numpy as np
 from ..compiled import compiled
 from .matrices import Entries, cooccurrences
 from .maximal_correlation import by_all_eigenvalues, second_eigenvalue
-from .rounding import MAXIMUM_LEVELS, in_reference_order
+from .rounding import MAXIMUM_LEVELS, MAXIMUM_LEVELS_OF_MCC, in_reference_order
 
 _EPSILON = np.spacing(1.0)
 _LN2 = np.log(2.0)
@@ -31,7 +30,8 @@ _NAMES = (
 # Behind the features: what says how far they are from rounding, and the eigenvalue for MCC.
 _INFORMATION, _DEVIATIONS, _SECOND, _CERTAIN = range(23, 27)
 _N_VALUES = 27
-_LOG = logging.getLogger(__name__)
+# Up to so many pairs a product of two shares is above 2e-13, so that epsilon is a small part of it.
+_FEW_PAIRS = 2_000_000
 
 
 @compiled
@@ -81,8 +81,8 @@ def cooccurrence_features(
     Returns
     -------
     dict of str to float
-        NaN where no direction has pairs, and for the maximal correlation coefficient also where it has not been found
-        in reasonable time, which is said in the log.
+        NaN where no direction has pairs. Without the maximal correlation coefficient where it has not been found in
+        reasonable time.
     """
     n_levels, used = len(gray_levels), np.flatnonzero(~np.isnan(values[:, 0]))
     if not len(used):
@@ -93,12 +93,12 @@ def cooccurrence_features(
             row[_SECOND], row[_CERTAIN] = by_all_eigenvalues(*entries_of(direction))
     means = dict(zip(_NAMES, found[:, : len(_NAMES)].mean(axis=0).tolist()))
     roots, certain = np.sqrt(np.maximum(found[:, _SECOND], 0.0)), bool(found[:, _CERTAIN].all())
-    means["MCC"] = float(np.mean(roots))
+    if not np.isnan(roots).any():
+        means["MCC"] = float(np.mean(roots))
     if n_levels <= MAXIMUM_LEVELS and not (certain and (found[:, [_DEVIATIONS, _INFORMATION]] > _UNCERTAIN).all()):
         kept = [entries_of(direction) for direction in used]
-        means.update(in_reference_order(kept, len(values), gray_levels, symmetrical, not certain))
-    if np.isnan(roots).any():
-        _LOG.warning("The maximal correlation coefficient of %d gray levels is left out.", n_levels)
+        with_mcc = not certain and n_levels <= MAXIMUM_LEVELS_OF_MCC
+        means.update(in_reference_order(kept, len(values), gray_levels, symmetrical, with_mcc))
     return means
 
 
@@ -211,7 +211,7 @@ def _of_information(rows, columns, counts, of_row, of_column, found):
     by_column, column_entropy, plain_columns, n_columns = _marginal(of_column, total)
     # Most counts are small and repeat: their logarithms are taken once.
     known = np.zeros(256)
-    entropy, ratios = 0.0, 0.0
+    entropy, ratios, crossed = 0.0, 0.0, 0.0
     for k in range(counts.size):
         count = counts[k]
         if count >= known.size:
@@ -222,16 +222,20 @@ def _of_information(rows, columns, counts, of_row, of_column, found):
                 p = count / total
                 known[count] = p * np.log2(p + _EPSILON)
             entropy -= known[count]
-        ratios += count * (by_row[rows[k]] * by_column[columns[k]])
-    # With log2(x + epsilon) to first order both sums split into those of rows and of columns: x is above 1e-12 for less
-    # than a million pairs, so the next order is below 1e-8 of a term that is itself below 1e-3.
-    crossed = plain_rows + plain_columns - _EPSILON * (ratios / total) / _LN2
+        if total > _FEW_PAIRS:
+            product = (of_row[rows[k]] / total) * (of_column[columns[k]] / total)
+            crossed -= count / total * np.log2(product + _EPSILON)
+        else:
+            ratios += count * (by_row[rows[k]] * by_column[columns[k]])
+    # With log2(x + epsilon) to first order the sums split into those of rows and of columns.
+    if total <= _FEW_PAIRS:
+        crossed = plain_rows + plain_columns - _EPSILON * (ratios / total) / _LN2
     independent = plain_rows + plain_columns - _EPSILON * n_rows * n_columns / _LN2
     found[11] = entropy
     largest = max(row_entropy, column_entropy)
     found[12] = (entropy - crossed) / largest if largest != 0.0 else 0.0
     information = independent - entropy
-    # Where this is rounding, pyradiomics' own is taken; with too many gray levels for that it is 0 at most by 1e-8.
+    # Where this is rounding, pyradiomics' own is taken, unless there are too many gray levels for that.
     found[13] = np.sqrt(1.0 - np.exp(-2.0 * information)) if information > 0.0 else 0.0
     found[_INFORMATION] = information
 

@@ -21,13 +21,16 @@ import numpy as np
 from ..compiled import compiled_reordered
 
 # Up to this many gray levels all eigenvalues can be computed at once, where the steps do not find the second one.
-_MAXIMUM_DENSE = 800
+_MAXIMUM_DENSE = 1000
 # Up to this many elements the matrix is stored with its zeros (2 MB): one in three or four is not zero.
 _MAXIMUM_TABLE = 1 << 18
 _EPSILON = float(np.spacing(1.0))
 # Relative errors of the eigenvalue that are good enough, of the iteration and of epsilon (half of it remains in the
 # root), and the value below which rounding decides whether it is above zero.
 _TOLERANCE = 1e-10
+# Residual of the eigenvector at which the steps end. Where the start has a share of 0.001 of the wanted one and its
+# neighbor lies 1e-8 below, the neighbor comes out first and has a residual of 1e-11.
+_RESIDUAL = 1e-11
 _RELATIVE = 1e-8
 _UNCERTAIN = 1e-6
 # Elements that change by less for epsilon are left as they are, though all of them did.
@@ -245,13 +248,35 @@ def _groups(rows, columns, n_rows, n_columns):
 @compiled_reordered
 def _leading(matrix, changes, band, n_columns, group_of, first, n_groups):
     """The largest eigenvalue without those of the groups, and how far it may be off; infinitely where not found."""
+    basis, diagonal, beside, done, complete = _enough_steps(matrix, band, n_columns, group_of, first, n_groups)
+    values, vectors = np.empty(done), np.zeros((done, done))
+    for k in range(done):
+        vectors[k, k] = 1.0
+    if done == 0 or not _diagonalize(diagonal, beside, values, vectors):
+        return 0.0, np.inf
+    order = _order(values, min(_N_LEADING + 1, done))
+    # The last one only says how far away all others are, unless there are no others.
+    n_kept = done if complete and order.size == done else max(1, order.size - 1)
+    leading, of_leading = np.zeros((n_kept, first.size)), np.empty(order.size)
+    for k in range(order.size):
+        of_leading[k] = values[order[k]]
+    for k in range(n_kept):
+        for step in range(done):
+            _add(leading[k], vectors[order[k], step], basis[step])
+    return _with_epsilon(matrix, changes, band, n_columns, group_of, first, of_leading, leading)
+
+
+@compiled_reordered
+def _enough_steps(matrix, band, n_columns, group_of, first, n_groups):
+    """Lanczos vectors, the tridiagonal matrix between them, how many they are (none where even the most steps do not
+    find the largest eigenvalue), and whether there are no more.
+    """
     n_rows = first.size
     space = n_rows - n_groups
     limit = min(space, _MAXIMUM_STEPS, max(_N_LEADING, _MAXIMUM_BASIS // n_rows))
     basis = np.empty((limit + 1, n_rows))
     diagonal, beside = np.zeros(limit), np.zeros(limit)
-    # Any start will do that is no eigenvector; this one is the same every time. One that is nearly an eigenvector is a
-    # bad choice: the next eigenvalue would be found too late where it is larger by little.
+    # Any start will do that is no eigenvector; this one is the same every time.
     for row in range(n_rows):
         basis[0, row] = np.cos(1.0 + 2.4 * row)
     _take_out(basis[0], group_of, first)
@@ -260,38 +285,30 @@ def _leading(matrix, changes, band, n_columns, group_of, first, n_groups):
     while True:
         done, complete = _lanczos(matrix, band, n_columns, group_of, first, basis, diagonal, beside, done, wanted)
         complete = complete or done == space
-        # Of the eigenvectors only the last elements are needed, which tell what further steps could change.
-        values, last = np.empty(done), np.zeros((done, 1))
-        last[done - 1] = 1.0
-        if not _diagonalize(diagonal, beside, values, last):
-            return 0.0, np.inf
-        first_two = _order(values, 2)
-        top = values[first_two[0]]
-        left = abs(beside[done - 1] * last[first_two[0], 0])
-        gap = max(top - values[first_two[1]], left, 1e-300) if done > 1 else 1.0
-        error = min(left, left**2 / gap)
-        if complete or (left < _RELATIVE and error < _TOLERANCE * top):
+        found, left, error = _convergence(diagonal, beside, done)
+        if complete or (left < _RESIDUAL and error < _TOLERANCE * found):
             break
         if done >= limit:
-            if error < _RELATIVE * top:
-                break
-            return 0.0, np.inf
+            done = done if error < _RELATIVE * found else 0
+            break
         # A look at the values takes time as the steps squared, a step as the gray levels squared.
         wanted = min(limit, done + max(2, min(done // 2, 1000 * done**2 // n_rows**2)))
-    vectors = np.zeros((done, done))
-    for k in range(done):
-        vectors[k, k] = 1.0
-    _diagonalize(diagonal, beside, values, vectors)
-    order = _order(values, min(_N_LEADING + 1, done))
-    # The last one only says how far away all others are, unless there are no others.
-    n_kept = done if complete and order.size == done else max(1, order.size - 1)
-    leading, of_leading = np.zeros((n_kept, n_rows)), np.empty(order.size)
-    for k in range(order.size):
-        of_leading[k] = values[order[k]]
-    for k in range(n_kept):
-        for step in range(done):
-            _add(leading[k], vectors[order[k], step], basis[step])
-    return _with_epsilon(matrix, changes, band, n_columns, group_of, first, of_leading, leading)
+    return basis, diagonal, beside, done, complete
+
+
+@compiled_reordered
+def _convergence(diagonal, beside, done):
+    """The largest eigenvalue that the steps have found so far, its residual, and how far it may be off."""
+    # Of the eigenvectors only the last elements are needed, which tell what further steps could change.
+    values, last = np.empty(done), np.zeros((done, 1))
+    last[done - 1] = 1.0
+    if not _diagonalize(diagonal, beside, values, last):
+        return 0.0, np.inf, np.inf
+    first_two = _order(values, 2)
+    top = values[first_two[0]]
+    left = abs(beside[done - 1] * last[first_two[0], 0])
+    gap = max(top - values[first_two[1]], left, 1e-300) if done > 1 else 1.0
+    return top, left, min(left, left**2 / gap)
 
 
 @compiled_reordered

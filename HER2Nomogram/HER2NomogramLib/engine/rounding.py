@@ -2,7 +2,7 @@
 
 Where two gray levels of neighbors are independent of each other, pyradiomics takes square roots of differences around
 1e-16: they come out as 0, as 1e-8 or as NaN, and an average over the directions leaves out the NaN. To give the same,
-the matrices have to lie in memory as there, because NumPy sums in that order. This concerns regions with few pairs
+the matrices have to lie in memory as there, because NumPy sums in that order. This concerns directions with few pairs
 of neighbors or few gray levels; with many of both there is nothing to round.
 """
 
@@ -14,7 +14,10 @@ import numpy as np
 
 from .matrices import Entries
 
-MAXIMUM_LEVELS = 256
+# Of a region. The matrices of all directions, several times over, take 200 MB then.
+MAXIMUM_LEVELS = 1_000
+# The time for the eigenvalues grows with their cube.
+MAXIMUM_LEVELS_OF_MCC = 256
 _EPSILON = np.spacing(1.0)
 
 
