@@ -421,10 +421,10 @@ def test_a_task_that_fails_is_named_and_what_nobody_expects_is_not_swallowed(mon
     whole = one_region.features_of_pixels
 
     def failing(error):
-        def features_of_pixels(found, inside, *rest):
-            if inside.all():
+        def features_of_pixels(found, shape, *rest):
+            if len(found) == math.prod(shape):
                 raise error
-            return whole(found, inside, *rest)
+            return whole(found, shape, *rest)
 
         return features_of_pixels
 
@@ -439,9 +439,43 @@ def test_a_task_that_fails_is_named_and_what_nobody_expects_is_not_swallowed(mon
         assert named(problems, True) == {("square", "original"), ("square", "gradient")}
         assert "out of order" in str(problems[0]) and "\n" not in str(problems[0])
         assert len(values["lesion"]) == len(values["ring"]) == 9 + 2 * N_TEXTURES
-        monkeypatch.setattr(one_region, "features_of_pixels", failing(AssertionError("a defect")))
-        with pytest.raises(AssertionError, match="a defect"):
-            extract_regions(image_of(textured()), masks, settings_, "fast", threads, [])
+        for defect in (AssertionError("a defect"), TypeError("a defect"), KeyError("a defect")):
+            monkeypatch.setattr(one_region, "features_of_pixels", failing(defect))
+            with pytest.raises(type(defect), match="a defect"):
+                extract_regions(image_of(textured()), masks, settings_, "fast", threads, [])
+
+
+def test_an_mcc_that_is_not_found_is_named_and_all_else_computed():
+    """1,500 gray levels in a row, of which neighbors hardly differ: the eigenvalues lie too close together."""
+    rng = np.random.default_rng(0)
+    image = np.tile(np.arange(1500) + 0.5, (60, 1)) + 0.3 * rng.standard_normal((60, 1500))
+    masks = {"ramp": np.ones(image.shape, dtype=bool), "part": np.zeros(image.shape, dtype=bool)}
+    masks["part"][10:40, 20:50] = True
+    settings_, problems = settings_of(("Original",), ["firstorder", "glcm"], binWidth=1.0), []
+    values = extract_regions(image_of(image.astype(np.float32)), masks, settings_, "fast", problems=problems)
+    assert named(problems, True) == {("ramp", "original")}
+    (problem,) = (problem for problem in problems if problem.missing)
+    assert "only MCC" in str(problem) and problem.is_about("original_glcm_MCC")
+    assert len(values["part"]) == 18 + 24 and set(values["part"]) - set(values["ramp"]) == {"original_glcm_MCC"}
+    without = settings_of(("Original",), ["firstorder"], binWidth=1.0)
+    assert extract_regions(image_of(image.astype(np.float32)), masks, without, "fast")["ramp"]
+
+
+def test_widths_that_are_equal_as_numbers_have_features_of_their_own():
+    settings_ = settings_of(("LoG",), ["firstorder"], sigma=(1, 1.0, 2.0), binCount=8)
+    image, masks = image_of(textured()), lesion_with_ring()
+    values = extract_regions(image, masks, settings_, "fast")
+    assert images_in(values["ring"]) == {"log-sigma-1-mm-3D", "log-sigma-1-0-mm-3D", "log-sigma-2-0-mm-3D"}
+    reference = extract_regions(image, masks, settings_, "pyradiomics")
+    for region, found in values.items():
+        assert_same_features(found, reference[region])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_mask_on_another_grid_is_refused(engine):
+    masks = {**lesion_with_ring(), "small": np.ones((30, 30), dtype=bool)}
+    with pytest.raises(InputError, match=r"Region small: .* shape \(30, 30\), the image 48 rows and 56 columns: make"):
+        extract_regions(image_of(textured()), masks, settings_of(("Original",), ["firstorder"]), engine, problems=[])
 
 
 # --- Which engine -----------------------------------------------------------------------------------------------------
@@ -454,6 +488,18 @@ UNSUPPORTED = {
     "resegmentRange": [100, 2900],
     "normalize": True,
 }
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"gldm_a": 0.0}, {"gldm_a": False}, {"gldm_a": 1.5}, {"padDistance": 2.0}, {"start_level": 0.0},
+        {"lbp2DMethod": "ror", "lbp2DSamples": 40}, {"lbp2DMethod": "nri_uniform"}, {"lbp2DMethod": "ROR"},
+    ],
+)  # fmt: skip
+def test_values_that_mean_something_else_to_pyradiomics_are_left_to_it(setting):
+    settings_ = settings_of(("Original", "LBP2D", "Wavelet"), ["firstorder", "gldm"], **setting)
+    assert next(reversed(setting)) in extraction.unsupported(settings_)
 
 
 @pytest.mark.parametrize("name", UNSUPPORTED)

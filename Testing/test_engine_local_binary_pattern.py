@@ -6,13 +6,13 @@ import pytest
 from engine_reference import assert_same_boxes, noise_image
 
 from HER2NomogramLib.engine.filters import Source, filtered_boxes
-from HER2NomogramLib.engine.local_binary_pattern import METHODS
+from HER2NomogramLib.engine.names import LBP_METHODS
 
 # scikit-image warns of floats.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:skimage.*")
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", LBP_METHODS)
 def test_methods_samples_and_radii(method):
     for samples, radius in ((8, 1), (9, 1.0), (16, 2.3), (24, 3), (5, 1.5), (1, 1), (31, 4), (12, 0.3)):
         types = {"LBP2D": {"lbp2DMethod": method, "lbp2DSamples": samples, "lbp2DRadius": radius}}

@@ -359,9 +359,17 @@ def extract_regions(
     Raises
     ------
     InputError
-        Where the engine is not known or cannot compute a setting, pyradiomics is needed and missing, or refuses the
-        settings; without ``problems`` also where a region or an image type cannot be computed.
+        Where a mask is not on the image's grid, the engine is not known or cannot compute a setting, pyradiomics is
+        needed and missing, or refuses the settings; without ``problems`` also where a region or an image type cannot be
+        computed.
     """
+    for name, mask in masks.items():
+        if np.shape(mask) != image.GetSize()[1::-1]:
+            rows, columns = image.GetSize()[1::-1]
+            raise InputError(
+                f"Region {name}: its mask has the shape {np.shape(mask)}, the image {rows} rows and {columns} columns: "
+                "make it on the grid of the image."
+            )
     found: list[FeatureProblem] = []
     if engine not in ENGINES:
         engine, notice = prepare_engine(settings, engine)

@@ -32,7 +32,7 @@ from ..feature_problems import (
 )
 from ..messages import one_line
 from ..regions import bounding_box
-from .names import FEATURE_NAMES
+from .names import FEATURE_NAMES, LBP_METHODS, MAXIMUM_ROTATED
 from .schedule import Task, run_streams
 
 if TYPE_CHECKING:
@@ -42,13 +42,16 @@ if TYPE_CHECKING:
 _NEEDED = {"numba": "numba", "pywt": "PyWavelets"}
 INSTALL = "in Slicer: slicer.util.pip_install('{package}'); elsewhere: pip install {package}"
 _COMPILED_ANEW = (
-    "The fast feature engine is compiled anew in every run, because neither '{folder}' nor a folder in '{home}' can be "
-    "written: set NUMBA_CACHE_DIR to a folder that can."
+    "The fast feature engine is compiled anew in every run, because its code cannot be kept in '{folder}' or in a "
+    "folder in '{home}': set NUMBA_CACHE_DIR to a folder that can be written."
 )
-# Types of pixels that most images have. A few functions are compiled for each type.
-_PIXEL_TYPES = (np.uint16, np.int16, np.uint8, np.float32)
+# Types of pixels that images have. A few functions are compiled for each type: before processes are started, because
+# two of them that compile the same function for different types can spoil each other's code on disk.
+_PIXEL_TYPES = (np.uint16, np.int16, np.uint8, np.float32, np.float64, np.int32, np.uint32, np.int8)
 # Errors of a kernel or a filter that mean that this region or image cannot be computed. None of numba's is among them.
-_REFUSALS = (ArithmeticError, IndexError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
+_REFUSALS = (ArithmeticError, IndexError, MemoryError, RuntimeError, ValueError)
+_MCC = "glcm_MCC"
+_NO_MCC = "only MCC, which has not been found for so many gray levels: use binCount or a larger binWidth"
 
 
 def unavailable() -> str:
@@ -90,6 +93,9 @@ def unsupported(settings: ExtractionSettings) -> str:
         for name, value in values.items():
             if name not in _SUPPORTED or not _SUPPORTED[name](value):
                 return f"setting {name} {value!r}"
+    patterns = {**settings.setting, **settings.image_types.get("LBP2D", {})}
+    if patterns.get("lbp2DMethod") == "ror" and patterns.get("lbp2DSamples", 0) > MAXIMUM_ROTATED:
+        return f"setting lbp2DSamples {patterns['lbp2DSamples']} with lbp2DMethod 'ror'"
     for feature_class, wanted in settings.feature_classes.items():
         unknown = [name for name in wanted if name not in FEATURE_NAMES[feature_class]]
         if unknown:
@@ -143,25 +149,23 @@ def extract(
     return values
 
 
-def warm_up(image_types: Iterable[str] | None = None, feature_classes: Iterable[str] | None = None) -> str:
+def warm_up(image_types: Iterable[str], feature_classes: Iterable[str]) -> str:
     """Compile what an extraction needs, or load what has been compiled before, on tiny images.
 
     Takes half a minute where nothing is on disk.
 
     Parameters
     ----------
-    image_types, feature_classes : iterable of str, optional
-        As in the settings, by default all; other settings do not change what is compiled.
+    image_types, feature_classes : iterable of str
+        As in the settings; other settings do not change what is compiled.
 
     Returns
     -------
     str
         Why the engine cannot be used after all and what to do, in sentences; empty where it can.
     """
-    from ..features import FEATURE_CLASSES, IMAGE_TYPES
-
     try:
-        _compute_tiny(tuple(image_types or IMAGE_TYPES), tuple(feature_classes or FEATURE_CLASSES))
+        _compute_tiny(tuple(image_types), tuple(feature_classes))
     except Exception as error:  # whatever it is, pyradiomics can do without
         return _failure(error.__cause__ if isinstance(error, InputError) else error)
     return ""
@@ -304,11 +308,14 @@ class _Work:
     def _fitting_sigmas(self, sigmas: Sequence[float]) -> list[float]:
         self._names["LoG"] = [log_name(sigma) for sigma in sigmas]
         size, spacing = self._source.image.shape[::-1], self._spacing
-        reasons = {sigma: log_refusal(sigma, size, spacing) for sigma in sigmas}
-        for sigma, reason in reasons.items():
+        fitting = []
+        for sigma in sigmas:
+            reason = log_refusal(sigma, size, spacing)
             if reason:
                 self._refuse_type(log_name(sigma), reason)
-        return [sigma for sigma, reason in reasons.items() if not reason]
+            else:
+                fitting.append(sigma)
+        return fitting
 
     def _refuse_type(self, image_type: str, reason: str) -> None:
         for region in self._regions:
@@ -327,7 +334,7 @@ class _Work:
             self._note(region.name, "", reason, missing=True)
             return
         found = self._kernels.compute_shape(region.inside, self._spacing)
-        self._found[region.name, ""] = self._wanted(found, ["shape2D"], "original")
+        self._found[region.name, ""] = {f"original_{feature}": found[feature] for feature in self._wanted(["shape2D"])}
 
     def _stream(self, image_type: str, custom: Mapping[str, Any]) -> Iterator[list[Task]]:
         boxes = self._filters.filtered_boxes(self._source, {image_type: custom}, self._settings.setting)
@@ -358,22 +365,27 @@ class _Work:
             reason = f"it cannot be computed ({one_line(error)}): check the outline and the settings"
             self._note(region.name, name, reason, missing=True)
             return
-        self._found[region.name, name] = self._wanted(features, self._classes, name)
+        wanted = self._wanted(self._classes)
+        present = [feature for feature in wanted if feature in features]
+        self._found[region.name, name] = {f"{name}_{feature}": features[feature] for feature in present}
+        if _MCC in wanted and _MCC not in features:
+            self._note(region.name, name, _NO_MCC, missing=True)
 
-    def _wanted(self, features: Mapping[str, float], classes: Sequence[str], image_type: str) -> dict[str, float]:
-        return {
-            f"{image_type}_{name}_{feature}": features[f"{name}_{feature}"]
-            for name in classes
-            for feature in self._settings.feature_classes[name] or FEATURE_NAMES[name]
-        }
+    def _wanted(self, classes: Sequence[str]) -> list[str]:
+        chosen = self._settings.feature_classes
+        return [f"{name}_{feature}" for name in classes for feature in chosen[name] or FEATURE_NAMES[name]]
 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
 def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+    return _is_whole(value) and value > 0
 
 
 def _is_flag(value: object) -> bool:
@@ -398,10 +410,10 @@ _SUPPORTED: dict[str, Callable[[Any], bool]] = {
     "force2D": lambda value: value is True,
     "force2Ddimension": lambda value: value == 0,
     "geometryTolerance": _or_none(_is_number),
-    "gldm_a": lambda value: value == 0 or _is_count(value),
+    "gldm_a": _is_whole,
     "gradientUseSpacing": _is_flag,
     "interpolator": _or_none(lambda value: isinstance(value, (str, int))),
-    "lbp2DMethod": lambda value: value in ("default", "ror", "uniform", "var"),
+    "lbp2DMethod": lambda value: value in LBP_METHODS,
     "lbp2DRadius": _is_number,
     "lbp2DSamples": _is_count,
     "level": _is_count,
@@ -410,7 +422,7 @@ _SUPPORTED: dict[str, Callable[[Any], bool]] = {
     "normalize": _is_off,
     # Without normalization, resampling and resegmentation these say nothing.
     "normalizeScale": _is_number,
-    "padDistance": lambda value: value == 0 or _is_count(value),
+    "padDistance": _is_whole,
     "removeOutliers": _or_none(_is_number),
     "resegmentMode": lambda value: value in ("absolute", "relative", "sigma"),
     "resegmentShape": _is_flag,
@@ -418,7 +430,7 @@ _SUPPORTED: dict[str, Callable[[Any], bool]] = {
     "resampledPixelSpacing": _is_off,
     "resegmentRange": _is_off,
     "sigma": lambda value: isinstance(value, list) and len(set(map(str, value))) == len(value),
-    "start_level": lambda value: value == 0 or _is_count(value),
+    "start_level": _is_whole,
     "symmetricalGLCM": _is_flag,
     "voxelArrayShift": _is_number,
     "wavelet": lambda value: isinstance(value, str),

@@ -51,16 +51,11 @@ class Source:
     spacing_xy : tuple of float
         Pixel spacing in mm along the columns' index (x) and the rows' index (y).
     box : tuple of slice
-        Rows and columns wanted.
-
-    Raises
-    ------
-    ValueError
-        Where the box does not lie in the image.
+        Rows and columns wanted, within the image.
     """
 
     def __init__(self, image: np.ndarray, spacing_xy: tuple[float, float], box: Box) -> None:
-        self.image, self.box = image, _checked_box(box, image)
+        self.image, self.box = image, box
         self.spacing_xy = (float(spacing_xy[0]), float(spacing_xy[1]))
 
     @cached_property
@@ -94,26 +89,12 @@ def filtered_boxes(
     Raises
     ------
     ValueError
-        Where an image type is not known or a setting of a filter is wrong.
+        Where a setting of a filter is wrong.
     """
-    unknown = [name for name in image_types if name not in _FILTERS]
-    if unknown:
-        raise ValueError(f"Image type {unknown[0]} is not available for a single slice; use {', '.join(_FILTERS)}.")
     for image_type, custom in image_types.items():
         arguments = {"binWidth": DEFAULT_BIN_WIDTH, **(setting or {}), **(custom or {})}
         for name, values in _FILTERS[image_type](source, arguments):
             yield FilteredBox(name, values, dict(arguments))
-
-
-def _checked_box(box: Box, image: np.ndarray) -> Box:
-    if image.ndim != 2:
-        raise ValueError(f"The image has {image.ndim} dimensions, it must have two.")
-    for part, size, what in zip(box, image.shape, ("rows", "columns")):
-        if part.step not in (None, 1) or part.start is None or part.stop is None:
-            raise ValueError(f"The box must have the first and the last {what} and no steps.")
-        if not 0 <= part.start < part.stop <= size:
-            raise ValueError(f"The box has {what} {part.start} to {part.stop}, the image has {size}.")
-    return tuple(slice(int(part.start), int(part.stop)) for part in box)
 
 
 _Images = Iterator[tuple[str, np.ndarray]]

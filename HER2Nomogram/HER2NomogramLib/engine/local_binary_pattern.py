@@ -12,10 +12,9 @@ import math
 import numpy as np
 
 from ..compiled import compiled
+from .names import LBP_METHODS
 
-METHODS = ("default", "ror", "uniform", "nri_uniform", "var")
-_DEFAULT, _ROTATED, _UNIFORM, _UNIFORM_PLACED, _VARIANCE = range(5)
-_MAXIMUM_ROTATED = 31  # samples whose pattern can be turned round in 32 bits
+_DEFAULT, _ROTATED, _UNIFORM, _VARIANCE = range(len(LBP_METHODS))
 
 
 def local_binary_pattern_box(
@@ -30,33 +29,22 @@ def local_binary_pattern_box(
     box : tuple of slice
         Rows and columns wanted.
     samples : int
-        On the circle.
+        On the circle, with the method ``ror`` at most :data:`.names.MAXIMUM_ROTATED`.
     radius : float
         Of the circle, in pixels.
     method : str
-        One of ``METHODS``, in any case.
+        One of :data:`.names.LBP_METHODS`.
 
     Returns
     -------
     np.ndarray of float64, shape of the box
-
-    Raises
-    ------
-    ValueError
-        Where the method is unknown or does not work with so many samples.
     """
-    kind = METHODS.index(method.lower()) if str(method).lower() in METHODS else None
-    if kind is None:
-        raise ValueError(f"lbp2DMethod is '{method}', possible are {', '.join(METHODS)}")
-    samples = int(samples)
-    if samples < 1 or (kind == _ROTATED and samples > _MAXIMUM_ROTATED):
-        raise ValueError(f"lbp2DSamples is {samples}, possible are 1 and more, with 'ror' up to {_MAXIMUM_ROTATED}")
     radius = float(np.float32(radius))  # scikit-image takes it in single precision
     angles = 2 * np.pi * np.arange(samples, dtype=np.double) / samples
     offsets = np.round(-radius * np.sin(angles), 5), np.round(radius * np.cos(angles), 5)
     near = _surroundings(image, box, math.ceil(abs(radius)) + 1)
     patterns = np.empty((box[0].stop - box[0].start, box[1].stop - box[1].start))
-    _fill(near, (box[0].start, box[1].start), offsets[0], offsets[1], kind, patterns)
+    _fill(near, (box[0].start, box[1].start), offsets[0], offsets[1], LBP_METHODS.index(method), patterns)
     return patterns
 
 
@@ -112,8 +100,6 @@ def _pattern(signs, kind):
         return _code(signs)
     if kind == _ROTATED:
         return _smallest_rotation(_code(signs), signs.size)
-    if kind == _UNIFORM_PLACED:
-        return _placed(signs)
     return float(_count(signs)) if _changes(signs) <= 2 else signs.size + 1.0
 
 
@@ -152,24 +138,6 @@ def _smallest_rotation(code, samples):
         rotated = (rotated >> 1) | ((rotated & 1) << (samples - 1))
         smallest = min(smallest, rotated)
     return float(smallest)
-
-
-@compiled
-def _placed(signs):
-    """Number of a uniform pattern that tells where its ones are."""
-    samples = signs.size
-    ones = _count(signs)
-    if _changes(signs) > 2:
-        return samples * (samples - 1) + 2.0
-    if ones == 0:
-        return 0.0
-    if ones == samples:
-        return samples * (samples - 1) + 1.0
-    change = 0  # the first sample unlike the very first
-    while signs[change] == signs[0]:
-        change += 1
-    place = ones - change if signs[0] else samples - change
-    return 1.0 + (ones - 1) * samples + place
 
 
 @compiled

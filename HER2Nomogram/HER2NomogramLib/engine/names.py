@@ -1,6 +1,7 @@
-"""Names of the features of every class, in the order in which pyradiomics computes them.
+"""Names and limits that are needed also where numba is missing.
 
-Without those that pyradiomics computes only where they are asked for, because they repeat others.
+The features of every class are in the order in which pyradiomics computes them, without those that it computes only
+where they are asked for, because they repeat others.
 """
 
 from __future__ import annotations
@@ -46,3 +47,6 @@ FEATURE_NAMES: dict[str, tuple[str, ...]] = {
         "Busyness", "Coarseness", "Complexity", "Contrast", "Strength",
     ),
 }  # fmt: skip
+
+LBP_METHODS = ("default", "ror", "uniform", "var")
+MAXIMUM_ROTATED = 31  # samples whose pattern can be turned round in 32 bits

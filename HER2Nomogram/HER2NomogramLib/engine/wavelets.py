@@ -16,7 +16,7 @@ from ..compiled import compiled
 
 
 def wavelet_boxes(
-    image: np.ndarray, box: tuple[slice, slice], wavelet: Any = "coif1", start_level: int = 0, level: int = 1
+    image: np.ndarray, box: tuple[slice, slice], wavelet: str = "coif1", start_level: int = 0, level: int = 1
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Wavelet decompositions on a box, as ``radiomics.imageoperations.getWaveletImage`` makes them in the plane.
 
@@ -26,7 +26,7 @@ def wavelet_boxes(
         Whole image. Only pixels near the box are looked at, at the border those of the opposite border, too.
     box : tuple of slice
         Rows and columns wanted.
-    wavelet : str or pywt.Wavelet
+    wavelet : str
     start_level : int
         Levels that are left out before the first one.
     level : int
@@ -45,8 +45,7 @@ def wavelet_boxes(
     """
     import pywt
 
-    if not isinstance(wavelet, pywt.Wavelet):
-        wavelet = pywt.Wavelet(wavelet)
+    wavelet = pywt.Wavelet(wavelet)
     steps = start_level + level
     padded = tuple(size + size % 2 for size in image.shape)
     if wavelet.dec_len > min(padded):
