@@ -1163,6 +1163,16 @@ def python_m(*arguments) -> subprocess.CompletedProcess:
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
 
 
+def test_a_defect_is_one_line_with_its_place(shared, tmp_path, monkeypatch, run):
+    def broken(*_):
+        raise KeyError("no such\nthing")
+
+    monkeypatch.setattr(batch, "case_regions", broken)
+    status, _, line = run("extract", shared / "cases.csv", "--out", tmp_path / "f.csv")
+    assert status == 2 and "KeyError" in line and "no such" in line and "report it" in line
+    assert "test_cli.py line" in line and not (tmp_path / "f.csv").exists()
+
+
 def test_as_a_program(shared, tmp_path):
     out = tmp_path / "features.csv"
     done = python_m("extract", shared / "cases.csv", "--out", out, "--settings", shared / "fast.yaml")

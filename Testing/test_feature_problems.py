@@ -31,10 +31,12 @@ def test_one_line_for_all_regions_and_types_of_a_problem():
     assert str(problems[0]) == "Region a, LoG: why: do."
 
 
-def test_other_advice_for_those_who_cannot_follow_it():
+def test_other_advice_for_those_who_cannot_change_the_settings():
     problem = FeatureProblem("a", "LoG", "all: the same: use binCount", False)
-    assert problem.with_advice("look").reason == "all: the same: look"
-    assert FeatureProblem("a", "", "flat", True).with_advice("look") == FeatureProblem("a", "", "flat: look", True)
+    assert problem.under_fixed_settings("look") == FeatureProblem("a", "LoG", "all: the same: look", False)
+    for reason in ("binWidth 25: check the outline", "flat"):
+        problem = FeatureProblem("a", "", reason, True)
+        assert problem.under_fixed_settings("look") == problem
 
 
 def test_regions_with_other_types_of_a_problem_have_lines_of_their_own():

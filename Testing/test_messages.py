@@ -24,6 +24,7 @@ def test_numbers_and_names():
         (ValueError("first\n  second line.\n"), "first second line"),
         (MemoryError(), "MemoryError"),
         ("e" * 300, "e" * 200 + " ..."),
+        ("e" * 198 + ". " + "e" * 100, "e" * 198 + " ..."),
     ],
 )
 def test_what_an_error_says_on_one_line(error, line):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import functools
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -53,6 +54,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return SOME_FAILED
+    except Exception as error:  # a defect: one line for the user, with the place for whoever mends it
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        print(
+            f"her2nomogram: this should not have happened ({type(error).__name__}: {one_line(error)}, in "
+            f"{Path(place.filename).name} line {place.lineno}): report it with the command; files that were finished "
+            "are kept, cases of an unfinished table in a .partial file beside it.",
+            file=sys.stderr,
+        )
     return NOTHING_DONE
 
 

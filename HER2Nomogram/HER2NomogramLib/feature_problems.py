@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -39,6 +40,8 @@ _WITHOUT_TEXTURE = frozenset(("shape2D", "firstorder"))
 _PATTERNS = "lbp-2D"
 # So many names are listed.
 _NAMED = 5
+# What advice names that is about the settings.
+_OF_SETTINGS = re.compile("bin(Width|Count)|distances|settings|sigma")
 _WITHOUT_SCALE = ("Square", "Logarithm", "Exponential")
 
 
@@ -70,9 +73,10 @@ class FeatureProblem:
         # Shape and first-order features do not look at gray levels.
         return self.missing or not any(name in feature for name in ("_shape2D_", "_firstorder_"))
 
-    def with_advice(self, advice: str) -> FeatureProblem:
-        """The same for someone who has to do something else about it."""
-        return replace(self, reason=f"{self.reason.rpartition(': ')[0] or self.reason}: {advice}")
+    def under_fixed_settings(self, advice: str) -> FeatureProblem:
+        """The same for someone who cannot change the settings: other advice where it was about them."""
+        what, _, own = self.reason.rpartition(": ")
+        return replace(self, reason=f"{what}: {advice}") if what and _OF_SETTINGS.search(own) else self
 
     def __str__(self) -> str:
         where = ", ".join(filter(None, (f"Region {self.region}" if self.region else "", self.image_type)))
@@ -285,7 +289,7 @@ def _texture_flag(image_type: str, smallest: float, largest: float, levels: floa
         check = "the image, the outline and lbp2DRadius" if image_type == _PATTERNS else "the image and the outline"
         return f"all pixels are {smallest:g}, {nothing}: check {check}"
     if count == 1:
-        return f"binCount 1 leaves one gray level, {nothing}: use more"
+        return f"binCount 1 leaves one gray level, {nothing}: use a larger binCount"
     if image_type == _PATTERNS and _one_level(arguments):
         return ""  # said once, by settings_remark
     if count is None and math.floor(smallest / width) == math.floor(largest / width):

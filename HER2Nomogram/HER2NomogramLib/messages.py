@@ -20,5 +20,5 @@ def quoted(names: Sequence[str], most: int = 20) -> str:
 
 def one_line(error: object) -> str:
     """What another package says of an error, on one line and without its period; its type where it says nothing."""
-    text = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ..."
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text.rstrip(".") if len(text) <= _LONGEST else f"{text[:_LONGEST].rstrip('. ')} ..."

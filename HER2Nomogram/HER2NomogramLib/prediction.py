@@ -344,9 +344,9 @@ def feature_warnings(model: Model, row: Mapping[str, float], problems: Sequence[
         for problem in (problem for problem in problems if problem.region == signature.region):
             concerned = [column for column in signature.features if problem.is_about(column.removeprefix(prefix))]
             if problem.missing and any(column not in row for column in concerned):
-                raise InputError(str(problem))
+                raise InputError(str(problem.under_fixed_settings(_SETTINGS_OF_MODEL)))
             if concerned and not problem.missing:
-                meant.append(problem.with_advice(_SETTINGS_OF_MODEL))
+                meant.append(problem.under_fixed_settings(_SETTINGS_OF_MODEL))
     return problem_lines(meant, model.used_regions)
 
 
