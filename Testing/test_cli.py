@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -159,7 +160,8 @@ def stop_after_first(monkeypatch):
 def test_interrupted_extract(shared, tmp_path, run, stop_after_first):
     out = tmp_path / "features.csv"
     status, _, error = run("extract", shared / "cases.csv", "--out", out, "--settings", shared / "fast.yaml")
-    assert status == 1 and error.startswith("her2nomogram: interrupted;") and ".partial" in error
+    assert status == 1 and error.startswith("her2nomogram: interrupted;")
+    assert f"the 1 case done so far are in '{tmp_path / 'features.partial.csv'}'." in error
     assert read_features(tmp_path / "features.partial.csv").case_ids == ("phantom_0001",)
     assert not out.exists()
 
@@ -1163,6 +1165,66 @@ def python_m(*arguments) -> subprocess.CompletedProcess:
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_a_request_to_end_keeps_what_is_done(shared, tmp_path, run, monkeypatch):
+    before = signal.getsignal(signal.SIGTERM)
+
+    @contextmanager
+    def bar(title, unit="case"):
+        yield lambda done, total: os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(command_line, "progress_bar", bar)
+    out = tmp_path / "features.csv"
+    status, _, error = run("extract", shared / "cases.csv", "--out", out, "--settings", shared / "fast.yaml")
+    assert status == 1 and "interrupted" in error and "features.partial.csv" in error
+    assert read_features(tmp_path / "features.partial.csv").case_ids == ("phantom_0001",)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_a_process_that_the_system_ends_is_one_line(shared, tmp_path):
+    code = f"""
+import os, signal, sys
+sys.path.insert(0, {str(MODULE_DIRECTORY)!r})
+from HER2NomogramLib import batch
+from HER2NomogramLib.__main__ import main
+batch._guarded = lambda work, case, arguments: os.kill(os.getpid(), signal.SIGKILL)
+sys.exit(main(sys.argv[1:]))
+"""
+    given = ["extract", shared / "cases.csv", "--out", tmp_path / "f.csv", "--settings", shared / "fast.yaml"]
+    given += ["--jobs", 2]
+    run = subprocess.run([sys.executable, "-c", code, *map(str, given)], capture_output=True, text=True, timeout=120)
+    assert run.returncode == 2 and "Traceback" not in run.stderr
+    assert "her2nomogram: A process was ended from outside" in run.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("given", ["", " ", ".", "/"])
+def test_paths_without_a_name(shared, tmp_path, refuse, monkeypatch, given):
+    monkeypatch.chdir(tmp_path)
+    cases = shared / "cases.csv"
+    what = "empty" if not given.strip() else "is a folder"
+    for command in (
+        ("extract", cases, "--out", given), ("predict", cases, "--out", "p.csv", "--features", given),
+        ("extract", cases, "--out", "f.csv", "--settings", given), ("train", cases, "--out", given),
+        ("train", cases, "--out", "m.json", "--report", given), ("extract", given, "--out", "f.csv"),
+        ("validate", cases, "--model", given, "--report", "r.html"),
+        ("associate", cases, "--outcome", "her2", "--predictors", "age", "--report", given),
+    ):  # fmt: skip
+        line = refuse(*command)
+        assert what in line and ("--" in line or "CASES.csv" in line)
+    assert "--save-regions is empty" in refuse("extract", cases, "--out", "f.csv", "--save-regions", " ")
+    assert "--out is empty" in refuse("demo", "--out", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_case_that_failed_is_named_where_all_did(shared, tmp_path, capsys):
+    table = broken_table(shared, tmp_path / "cases.csv", broken=2)
+    given = ["extract", table, "--out", tmp_path / "f.csv", "--settings", shared / "fast.yaml"]
+    assert main([str(argument) for argument in given]) == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("Case")]
+    assert [line.split("'")[1] for line in lines] == ["phantom_0001", "phantom_0002"]
+
+
 def test_a_defect_is_one_line_with_its_place(shared, tmp_path, monkeypatch, run):
     def broken(*_):
         raise KeyError("no such\nthing")
@@ -1176,9 +1238,11 @@ def test_a_defect_is_one_line_with_its_place(shared, tmp_path, monkeypatch, run)
 def test_as_a_program(shared, tmp_path):
     out = tmp_path / "features.csv"
     done = python_m("extract", shared / "cases.csv", "--out", out, "--settings", shared / "fast.yaml")
-    warned, written = done.stdout.splitlines()
+    warned, *said, written = done.stdout.splitlines()
     assert done.returncode == 0 and written == f"2 of 2 cases written to {out}"
-    assert warned.startswith("2 of 2 cases have warnings") and "image kind unknown" in warned
+    assert warned.startswith("2 of 2 cases have warnings") and any(
+        "2 cases: image kind unknown" in line for line in said
+    )
     assert "Extracting" in done.stderr and "2/2" in done.stderr
     assert out.read_bytes() == (shared / "f.csv").read_bytes()
     broken = broken_table(shared, tmp_path / "cases.csv")

@@ -132,14 +132,17 @@ def test_both_engines_write_the_same_table_and_record_which_it_was(extract):
     assert sum(column.endswith("_glcm_MCC") for column in fast.columns) == 2 * 3
 
 
-def test_warnings_on_images_are_counted_and_the_first_is_said(extract, spoiled, monkeypatch):
+def test_warnings_on_images_are_counted_the_rare_ones_first(extract, spoiled, monkeypatch):
     said = []
     monkeypatch.setattr("builtins.print", lambda *words, **_: said.append(" ".join(map(str, words))))
     _, _, _, facts = extract(table=spoiled)
     warned = [name for name, images in facts["cases"].items() if images["image"]["warnings"]]
-    (line,) = (line for line in said if "have warnings" in line)
-    assert line.startswith(f"{len(warned)} of {len(facts['cases'])} cases have warnings on images or regions")
-    assert "features.json" in line and line.endswith(facts["cases"][warned[0]]["image"]["warnings"][0])
+    (start,) = (place for place, line in enumerate(said) if "have warnings" in line)
+    assert said[start].startswith(f"{len(warned)} of {len(facts['cases'])} cases have warnings")
+    assert "features.json" in said[start]
+    counts = [int(line.split()[0]) for line in said[start + 1 :] if line.startswith("  ") and " case" in line]
+    assert counts == [4, 5] and len(warned) == 5
+    assert "NaN" in said[start + 1] and "image kind unknown" in said[start + 2]
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import argparse
 import functools
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import NoReturn
@@ -25,7 +28,7 @@ from .messages import one_line, quoted
 
 _INSTALL = "run 'make install'; in Slicer start from the panel, which asks to install what is needed."
 _UNUSED = "--{name} is for the extraction, but --features were extracted already: leave one out."
-# So many cases that were left out for the same reason are named.
+# So many cases that were left out for the same reason are named, so many different warnings are said.
 _NAMED = 5
 # Resampling for the report of a training.
 _BOOTSTRAP, _REPEATS = 200, 10
@@ -35,10 +38,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status."""
     options = _parser().parse_args(arguments)
     try:
+        _check_names(options)
         _keep_inputs(options)
         _check_endings(options)
-        return options.run(options)
+        with _ended_as_interrupted():
+            return options.run(options)
     except InputError as error:
+        _print_failed(getattr(error, "failed", {}))
         print(f"her2nomogram: {error}", file=sys.stderr)
     except ModuleNotFoundError as error:
         print(f"her2nomogram: the package '{error.name}' is missing: {_INSTALL}", file=sys.stderr)
@@ -47,12 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"her2nomogram: a package cannot be used ({one_line(error)}): install another version of it.",
             file=sys.stderr,
         )
-    except KeyboardInterrupt:
-        print(
-            "her2nomogram: interrupted; files that were finished are kept, cases of an unfinished table in a .partial "
-            "file beside it.",
-            file=sys.stderr,
-        )
+    except KeyboardInterrupt as stop:
+        print(f"her2nomogram: interrupted; files that were finished are kept{stop}.", file=sys.stderr)
         return SOME_FAILED
     except Exception as error:  # a defect: one line for the user, with the place for whoever mends it
         place = traceback.extract_tb(error.__traceback__)[-1]
@@ -63,6 +65,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
     return NOTHING_DONE
+
+
+@contextmanager
+def _ended_as_interrupted():
+    """Have a batch system's request to end the process treated as Ctrl-C, which keeps what is done."""
+
+    def interrupt(*_) -> NoReturn:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -185,6 +204,21 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--progress", default="bar", choices=("bar", "lines"), help="on the terminal, or lines for programs to read"
     )
+
+
+def _check_names(options: argparse.Namespace) -> None:
+    """Refuse paths without a name, such as that of a variable of the shell that is not set."""
+    files = ("cases", "table", "features", "model", "settings", "report", "save_model")
+    files += ("out",) if options.run is not _demo else ()
+    for name in (*files, "out", "save_regions"):
+        given = getattr(options, name, None)
+        if given is None:
+            continue
+        option = f"{name.upper()}.csv" if name in ("cases", "table") else f"--{name.replace('_', '-')}"
+        if not given.strip():
+            raise InputError(f"{option} is empty: give a name.")
+        if name in files and not Path(given).name:
+            raise InputError(f"{option}: '{given}' is a folder: give the name of a file.")
 
 
 def _keep_inputs(options: argparse.Namespace) -> None:
@@ -315,7 +349,7 @@ def _train(options: argparse.Namespace) -> int:
         with _progress(options, "Validating internally", unit="development") as progress:
             result = with_internal_validation(result, bootstrap, repeats, progress)
         _save_trained(result, options.out)
-    _name_left_out(result.dataset.excluded)
+    _name_left_out(result.dataset)
     print(performance_table(result))
     for message in result.messages:
         print(f"Note: {message}")
@@ -388,13 +422,16 @@ def _features_to_train(options: argparse.Namespace, cases: Sequence, chosen) -> 
     return table, None if options.other_software else read_extraction_facts(path), status
 
 
-def _name_left_out(excluded: Sequence) -> None:
-    """Say who was left out; the notes, which are kept in the model file, only count."""
+def _name_left_out(dataset) -> None:
+    """Say who was left out, and whose features are missing; the notes, which are kept in the model file, only count."""
     by_reason: dict[str, list[str]] = {}
-    for exclusion in excluded:
+    for exclusion in dataset.excluded:
         by_reason.setdefault(exclusion.reason, []).append(exclusion.case_id)
     for reason, names in by_reason.items():
         print(f"Left out, {reason}: {quoted(names, _NAMED)}", file=sys.stderr)
+    if dataset.lacking:
+        cases = quoted(list(dict.fromkeys(case_id for _, case_id in dataset.lacking)), _NAMED)
+        print(f"Features left out, because they are missing or infinite in the case {cases}", file=sys.stderr)
 
 
 def _validate(options: argparse.Namespace) -> int:
@@ -489,16 +526,23 @@ def _features(options: argparse.Namespace, model) -> tuple:
 def _report_extraction(result, out: str | Path) -> int:
     if result.warned:
         described = Path(out).with_suffix(".json")
-        print(
-            f"{len(result.warned)} of {len(result.done)} cases have warnings on images or regions ('warnings' in "
-            f"{described}), the first is '{result.warned[0]}': {result.done[result.warned[0]].warnings[0]}"
-        )
+        print(f"{len(result.warned)} of {len(result.done)} cases have warnings ('warnings' in {described}):")
+        warnings = Counter(warning for done in result.done.values() for warning in done.warnings)
+        # What all cases have is known soon; what few have is easily missed.
+        for warning, count in sorted(warnings.items(), key=lambda item: item[1])[:_NAMED]:
+            print(f"  {count} case{'s' * (count > 1)}: {warning}")
+        if len(warnings) > _NAMED:
+            print(f"  and {len(warnings) - _NAMED} other warnings")
     return _report(result, out)
 
 
-def _report(result, out: str | Path) -> int:
-    for case_id, reason in result.failed.items():
+def _print_failed(failed: Mapping[str, str]) -> None:
+    for case_id, reason in failed.items():
         print(f"Case '{case_id}' failed: {reason}", file=sys.stderr)
+
+
+def _report(result, out: str | Path) -> int:
+    _print_failed(result.failed)
     for line in result.remarks():
         print(line, file=sys.stderr)
     print(f"{len(result.done)} of {len(result.done) + len(result.failed)} cases written to {out}")

@@ -6,6 +6,7 @@ import json
 import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
@@ -18,7 +19,7 @@ import SimpleITK as sitk
 from . import __version__
 from .cases import Case
 from .derived import with_derived
-from .errors import InputError
+from .errors import InputError, NothingDone
 from .feature_problems import FeatureProblem, problem_lines
 from .features import ExtractionSettings, case_threads, feature_row, prepare_engine
 from .files import atomic_path, check_writable, write_text_atomically
@@ -415,10 +416,10 @@ def _check_settings(model: Model, facts: Mapping[str, Any]) -> None:
     recorded = ExtractionSettings.from_dict(facts.get("extraction"), source="features.json")
     missing = set(margins_of(model.used_regions)) - set(facts.get("margins_mm", ()))
     if missing or recorded != ExtractionSettings.from_dict(model.extraction):
-        what = f"without the {missing.pop():g} mm margin" if missing else "with other settings"
+        what = f"without the {missing.pop():g} mm margin that" if missing else "with other settings than"
         raise InputError(
-            f"The features were extracted {what} than model '{model.name}' needs: predict from the images, or extract "
-            "again with the model's settings."
+            f"The features were extracted {what} model '{model.name}' needs: predict from the images, or extract again "
+            "with the model's settings."
         )
 
 
@@ -493,18 +494,29 @@ def _collect(
             else:
                 result.done[case.case_id] = outcome
         path = out
+    except BrokenProcessPool:
+        raise InputError(
+            f"A process was ended from outside, perhaps for lack of memory: use fewer processes{_kept(result, path)}."
+        ) from None
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(_kept(result, path)) from None
     finally:
         if result.done:
             write(path)
     _raise_if_nothing(result)
 
 
+def _kept(result: BatchResult, path: Path) -> str:
+    """Where the cases are that were done before a run broke off."""
+    count = len(result.done)
+    return f"; the {count} case{'s' * (count > 1)} done so far are in '{path}'" if count else ""
+
+
 def _raise_if_nothing(result: BatchResult) -> None:
     if not result.failed and not result.done:
         raise InputError("There are no cases: add one row per lesion to the case table.")
     if not result.done:
-        case_id, reason = next(iter(result.failed.items()))
-        raise InputError(f"None of the {len(result.failed)} cases could be computed; case '{case_id}': {reason}")
+        raise NothingDone(result.failed)
 
 
 def _describe(result: BatchResult, settings: ExtractionSettings, margins_mm: Sequence[float]) -> str:
