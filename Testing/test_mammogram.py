@@ -69,6 +69,17 @@ def write_dicom(path, pixels=None, **values):
     return path
 
 
+def test_compressed_pixels_that_are_cut_off_are_no_missing_tag(tmp_path):
+    path = write_dicom(tmp_path / "whole.dcm")
+    dataset = pydicom.dcmread(path)
+    dataset.compress(pydicom.uid.RLELossless)
+    dataset.save_as(path, enforce_file_format=True)
+    part = tmp_path / "part.dcm"
+    part.write_bytes(path.read_bytes()[:-40])
+    message = one_line_error(part)
+    assert "cut off" in message and "Modality" not in message
+
+
 def one_line_error(path, **kwargs):
     with pytest.raises(InputError) as caught:
         read_mammogram(path, **kwargs)

@@ -461,9 +461,14 @@ def _read_tags(path: Path) -> Dataset:
     try:
         with python_warnings.catch_warnings():
             python_warnings.simplefilter("ignore")  # pydicom's warnings quote values
-            return pydicom.dcmread(path, specific_tags=_TAGS, defer_size=4096)
+            dataset = pydicom.dcmread(path, specific_tags=_TAGS, defer_size=4096)
+            # Where a file ends within its pixels pydicom gives none of its tags.
+            cut_off = not dataset and bool(pydicom.dcmread(path, specific_tags=_TAGS, stop_before_pixels=True))
     except Exception:  # pydicom raises many kinds for damaged files, and quotes values in them
         raise InputError("is not a readable DICOM file; it is damaged or of another format") from None
+    if cut_off:
+        raise InputError("the DICOM file ends too early: it is cut off or damaged, get it again")
+    return dataset
 
 
 def _check_tags(dataset: Dataset) -> None:

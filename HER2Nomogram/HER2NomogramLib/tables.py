@@ -107,8 +107,10 @@ def read_features(path: str | Path) -> FeatureTable:
             rows = [(row[0], _numbers(row, header, path)) for row in reader if any(entry.strip() for entry in row)]
     except OSError as error:
         raise InputError(f"Feature table '{path}' cannot be read ({error.strerror}): check the path.") from None
-    except (UnicodeDecodeError, csv.Error):
-        raise InputError(f"Feature table '{path}' is not CSV text in UTF-8: write it again.") from None
+    except UnicodeDecodeError:
+        raise InputError(f"Feature table '{path}' is not CSV text in UTF-8: save it so.") from None
+    except csv.Error:  # mostly a first line without commas, which is longer than an entry may be
+        raise InputError(f"Feature table '{path}' is not CSV with commas between its columns: save it so.") from None
     if not rows:
         raise InputError(f"Feature table '{path}' needs a first column 'case_id' and one row per case.")
     case_ids = tuple(case_id for case_id, _ in rows)
