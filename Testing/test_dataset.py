@@ -228,6 +228,7 @@ def test_features_are_dropped_by_training_cases_only():
     table = with_values(make_table(), c0={1: NAN}, c7={7: INF, 8: -1e200}, c4={2: NAN}, c5={3: -INF})
     data = assembled(table=table)
     assert data.excluded == () and data.dropped_features == 3
+    assert data.lacking == tuple((table.columns[i], case_id) for i, case_id in ((1, "c0"), (7, "c7"), (8, "c7")))
     assert data.columns == tuple(name for i, name in enumerate(table.columns) if i not in (0, 1, 7, 8))
     assert np.isfinite(data.features[data.rows("train")]).all()
     assert np.isnan(data.features[4, 0]) and np.isnan(data.features[5, 1])

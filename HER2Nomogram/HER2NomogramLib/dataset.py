@@ -62,8 +62,8 @@ class Dataset:
     clinical : np.ndarray, shape (n_cases, n_factors)
         Number or index of the level; NaN where it is missing.
     excluded : tuple of Exclusion
-    dropped_features : int
-        Features that some training case lacks.
+    lacking : tuple of (str, str)
+        Column of each feature that some training case lacks, and the case_id of the first.
     measured_diameters : int
         Cases whose tumor diameter was measured from the segment.
     images : tuple of mapping, or None
@@ -80,9 +80,14 @@ class Dataset:
     factors: tuple[Factor, ...]
     clinical: np.ndarray
     excluded: tuple[Exclusion, ...] = ()
-    dropped_features: int = 0
+    lacking: tuple[tuple[str, str], ...] = ()
     measured_diameters: int = 0
     images: tuple[Mapping[str, Any], ...] | None = None
+
+    @property
+    def dropped_features(self) -> int:
+        """Features that some training case lacks."""
+        return len(self.lacking)
 
     @property
     def n_given(self) -> int:
@@ -321,7 +326,10 @@ def _with_usable_features(
     rows = np.array([table.positions[case.case_id] for case in kept])
     split = np.array([case.split for case in kept])
     used = np.concatenate([columns for _, columns in blocks])
-    usable = _finite(table.values[np.ix_(rows[split == "train"], used)]).all(axis=0)
+    training = np.flatnonzero(split == "train")
+    finite = _finite(table.values[np.ix_(rows[training], used)])
+    usable = finite.all(axis=0)
+    first = [kept[training[finite[:, place].argmin()]].case_id for place in np.flatnonzero(~usable)]
     place = np.full(len(table.columns), -1)
     place[used[usable]] = np.arange(usable.sum())
     new_blocks = tuple((region, place[columns][place[columns] >= 0]) for region, columns in blocks)
@@ -342,7 +350,7 @@ def _with_usable_features(
         blocks=new_blocks,
         factors=factors,
         clinical=np.empty((len(kept), 0)),
-        dropped_features=int((~usable).sum()),
+        lacking=tuple(zip((table.columns[c] for c in used[~usable]), first)),
     )
 
 

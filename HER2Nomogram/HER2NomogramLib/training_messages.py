@@ -106,7 +106,8 @@ def _about_cases(dataset: Dataset) -> list[str]:
         )
     if dataset.dropped_features:
         dropped = _counted(dataset.dropped_features, "feature")
-        messages.append(f"{dropped} left out: missing or infinite in a training case.")
+        such = f"{'such as ' * (dataset.dropped_features > 1)}{dataset.lacking[0][0]}"
+        messages.append(f"{dropped} left out, missing or infinite in a training case: {such}.")
     return messages
 
 
