@@ -687,12 +687,12 @@ class HER2NomogramWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return ""
         if self._preparation.update():
             return (
-                _("Compiling the feature engine. This is done once on a computer and takes about half a minute ...")
+                _("Compiling the feature engine. This is done once on a computer and takes up to a minute ...")
                 if self._preparation.compiling
                 else _("Loading the feature engine ...")
             )
         if self._preparation.not_kept:
-            return _("Compiling the feature engine. Slicer does not respond for about half a minute ...")
+            return _("Compiling the feature engine. Slicer does not respond for up to a minute ...")
         return ""
 
     def onPreparationTimer(self, *args):

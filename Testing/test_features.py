@@ -9,6 +9,7 @@ import logging
 import math
 import re
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -934,3 +935,31 @@ def test_a_region_of_equal_pixels_has_the_values_that_pyradiomics_gives(setting)
     assert found["original_firstorder_Variance"] == 0.0
     assert found["original_glcm_Correlation"] == 1.0
     assert all(math.isfinite(value) for value in found.values())
+
+
+def test_a_setting_of_pyradiomics_that_does_not_apply_here_says_why():
+    with pytest.raises(InputError, match="'label' does not apply here, because the region is chosen by 'segment'"):
+        ExtractionSettings.from_dict({"setting": {"label": 2}})
+    with pytest.raises(InputError, match="'voxelBased' does not apply here"):
+        ExtractionSettings.from_dict({"setting": {"voxelBased": True}})
+
+
+def test_settings_are_read_where_pyradiomics_is_broken(monkeypatch):
+    """The fast engine does not need it."""
+    monkeypatch.setitem(sys.modules, "radiomics", types.ModuleType("radiomics"))
+    monkeypatch.delitem(sys.modules, "radiomics.featureextractor", raising=False)
+    settings = ExtractionSettings.from_yaml(default_settings_path())
+    engine, notice = prepare_engine(settings)
+    assert engine == "fast" and not notice
+    with pytest.raises(InputError, match="pyradiomics"):
+        prepare_engine(settings, "pyradiomics")
+
+
+def test_a_package_that_cannot_be_imported_is_not_called_missing(monkeypatch):
+    def fail(*_, **__):
+        raise ImportError("numpy.core.multiarray failed to import", name="radiomics")
+
+    settings = ExtractionSettings.from_dict({})
+    monkeypatch.setattr("builtins.__import__", fail)
+    with pytest.raises(InputError, match=r"pyradiomics cannot be used \(numpy.core.multiarray failed to import\)"):
+        prepare_engine(settings, "pyradiomics")

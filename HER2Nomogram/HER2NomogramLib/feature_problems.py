@@ -267,7 +267,7 @@ def value_problem(
     if by_pyradiomics and "glcm" in classes and (not classes["glcm"] or "MCC" in classes["glcm"]):
         if levels > _MAXIMUM_OF_PYRADIOMICS < _levels_that_occur(values, count, width):
             many = f"more than {_MAXIMUM_OF_PYRADIOMICS:,} gray levels, too many for MCC by pyradiomics"
-            return f"{many}: use the fast engine, binCount or a larger binWidth", True
+            return f"{many}: use binCount or a larger binWidth, or the fast engine where it has these settings", True
     distances = arguments.get("distances", [1])
     if _OF_NEIGHBORS & set(classes) and np.min(distances) >= max(shape):
         return f"no two pixels are as far apart as distances {distances} say: check distances", True

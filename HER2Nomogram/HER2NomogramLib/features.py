@@ -20,7 +20,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +54,14 @@ SETTINGS = frozenset(
     "normalizeScale padDistance preCrop removeOutliers resampledPixelSpacing resegmentMode resegmentRange "
     "resegmentShape sigma start_level symmetricalGLCM voxelArrayShift wavelet weightingNorm".split()
 )
+_OTHER_LABEL = "the region is chosen by 'segment' in the case table"
+_PER_VOXEL = "features are computed per region, not per voxel"
+_NOT_HERE = {
+    "label": _OTHER_LABEL,
+    "label_channel": _OTHER_LABEL,
+    "correctMask": "masks are made on the grid of the image",
+    **dict.fromkeys(("voxelBased", "kernelRadius", "maskedKernel", "initValue", "voxelBatch"), _PER_VOXEL),
+}
 _POSITIVE = ("binWidth", "binCount", "normalizeScale", "removeOutliers", "lbp2DRadius", "lbp2DSamples", "level")
 # Where null means "off" to pyradiomics; elsewhere it takes the place of the default and fails in the middle of a run.
 _MAY_BE_NULL = frozenset(
@@ -69,7 +76,7 @@ ENGINES = (FAST, PYRADIOMICS)
 FEATURE_ENGINE = "feature engine"
 # Of one case; more bring little, because half of the work is Python's.
 _MOST_THREADS = 4
-COMPILING = "Preparing the feature engine, which is compiled at its first use (about half a minute)"
+COMPILING = "Preparing the feature engine, which is compiled at its first use (up to a minute)"
 _SLOW_S = 2.0
 # What pyradiomics and ITK raise where they cannot compute something.
 _PYRADIOMICS_ERRORS = (
@@ -128,9 +135,12 @@ class ExtractionSettings:
             where = "" if line is None else f" (line {line + 1})"
             raise InputError(f"Settings file '{path}' is not YAML{where}: write it as pyradiomics documents.") from None
         settings = cls.from_dict(content, source=f"Settings file '{path}'")
-        if find_spec("radiomics"):
-            # What only pyradiomics can tell, such as names of features, is better said now than at the first case.
-            _make_extractor(settings, source=f"Settings file '{path}'")
+        try:
+            import radiomics.featureextractor  # noqa: F401
+        except Exception:  # what is wrong with it is said where it is needed
+            return settings
+        # What only pyradiomics can tell, such as names of features, is better said now than at the first case.
+        _make_extractor(settings, source=f"Settings file '{path}'")
         return settings
 
     @classmethod
@@ -244,7 +254,7 @@ def prepare_engine(
 ) -> tuple[str, str]:
     """The engine that will compute the features, its code compiled or loaded.
 
-    Compiling takes half a minute where it has never been done on this machine. Done before processes are started, so
+    Compiling takes up to a minute where it has never been done on this machine. Done before processes are started, so
     that these find the code on disk.
 
     Parameters
@@ -637,6 +647,8 @@ def _make_extractor(settings: ExtractionSettings, source: str = "Extraction sett
 
 def _missing(error: ImportError) -> str:
     """What is missing of pyradiomics or the packages that it needs, and what to do."""
+    if not isinstance(error, ModuleNotFoundError):
+        return f"pyradiomics cannot be used ({one_line(error)}): install it anew, or a version of what it names."
     module = (error.name or "radiomics").partition(".")[0]
     return _MISSING if module == "radiomics" else _PART_MISSING.format(package=_PACKAGES.get(module, module))
 
@@ -659,6 +671,8 @@ def _check_names(
 
 def _check_settings(values: Mapping[str, Any], where: str) -> None:
     for name, value in values.items():
+        if name in _NOT_HERE:
+            raise InputError(f"{where}: setting '{name}' does not apply here, because {_NOT_HERE[name]}: leave it out.")
         if name not in SETTINGS:
             raise InputError(f"{where}: setting '{name}' is not known: see pyradiomics' list of settings.")
         if value is None and name not in _MAY_BE_NULL:

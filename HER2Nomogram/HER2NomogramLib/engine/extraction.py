@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 _NEEDED = {"numba": "numba", "pywt": "PyWavelets"}
 INSTALL = "in Slicer: slicer.util.pip_install('{package}'); elsewhere: pip install {package}"
 _COMPILED_ANEW = (
-    "The fast feature engine is compiled anew in every run, because its code cannot be kept in '{folder}' or in a "
-    "folder in '{home}': set NUMBA_CACHE_DIR to a folder that can be written."
+    "The fast feature engine is compiled anew in every run and process (up to a minute), because its code cannot be "
+    "kept in '{folder}' or in a folder in '{home}': set NUMBA_CACHE_DIR to a folder that can be written."
 )
 # Types of pixels that images have. A few functions are compiled for each type: before processes are started, because
 # two of them that compile the same function for different types can spoil each other's code on disk.
@@ -152,7 +152,7 @@ def extract(
 def warm_up(image_types: Iterable[str], feature_classes: Iterable[str]) -> str:
     """Compile what an extraction needs, or load what has been compiled before, on tiny images.
 
-    Takes half a minute where nothing is on disk.
+    Takes up to a minute where nothing is on disk.
 
     Parameters
     ----------
