@@ -9,6 +9,7 @@ import pytest
 from association_cohort import PREDICTORS, study_rows, write_study
 
 from HER2NomogramLib.__main__ import DONE, NOTHING_DONE, SOME_FAILED, main
+from HER2NomogramLib.errors import InputError
 
 
 @pytest.fixture
@@ -71,15 +72,19 @@ def test_every_option_reaches_the_study(run, table, tmp_path, monkeypatch):
     from HER2NomogramLib import association, cohort
 
     seen = {}
+
+    def associate(_cohort, options, _moved):
+        seen.update(options=options)
+        raise InputError("far enough")
+
     monkeypatch.setattr(cohort, "read_cohort", lambda *given: seen.update(read=given))
-    monkeypatch.setattr(association, "associate", lambda _cohort, options, _moved: seen.update(options=options))
+    monkeypatch.setattr(association, "associate", associate)
     line = (
         "--map age=Alter,er=ER --sheet S --missing-words 99,x --ki67-threshold 14 --event positive --categorical grade "
         "--reference grade=2 --per age=10 --strata idc --force er --enter-p 0.2 --imputations 7 --seed 5 "
         "--only her2_ihc=2+,3+ --only er=positive"
     )
-    with pytest.raises(AttributeError):  # of the printing, as there is no result
-        main([str(argument) for argument in study(table, *shlex.split(line))])
+    assert run(*study(table, *shlex.split(line)))[2].strip().endswith("far enough")
     assert seen["read"] == (str(table), "S", {"age": "Alter", "er": "ER"}, ("99", "x"), 14.0)
     options = seen["options"]
     assert (options.outcome, options.predictors, options.event) == ("her2", PREDICTORS, "positive")

@@ -145,7 +145,7 @@ def test_folder_in_place_of_the_table(tmp_path):
         ("Case ID,x\na,1\n", "is 'Case ID' meant?"),
         ("", "first line is empty"),
         (b"\xff\xfec\0a\0", "not CSV text in UTF-8"),
-        ("case_id;" + ";".join(f"image__ring__feature_{i}" for i in range(9000)) + "\n", "not CSV with commas"),
+        ("case_id;" + ";".join(f"image__ring__feature_{i}" for i in range(9000)) + "\n", "commas between its columns"),
     ],
 )
 def test_bad_table(tmp_path, text, words):

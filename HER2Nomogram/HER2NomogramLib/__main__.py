@@ -208,16 +208,13 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
 
 def _check_names(options: argparse.Namespace) -> None:
     """Refuse paths without a name, such as that of a variable of the shell that is not set."""
-    files = ("cases", "table", "features", "model", "settings", "report", "save_model")
-    files += ("out",) if options.run is not _demo else ()
-    for name in (*files, "out", "save_regions"):
+    folders = ("save_regions", "out") if options.run is _demo else ("save_regions",)
+    for name in ("cases", "table", "features", "model", "settings", "report", "save_model", "save_regions", "out"):
         given = getattr(options, name, None)
-        if given is None:
-            continue
         option = f"{name.upper()}.csv" if name in ("cases", "table") else f"--{name.replace('_', '-')}"
-        if not given.strip():
+        if given is not None and not given.strip():
             raise InputError(f"{option} is empty: give a name.")
-        if name in files and not Path(given).name:
+        if given is not None and name not in folders and not Path(given).name:
             raise InputError(f"{option}: '{given}' is a folder: give the name of a file.")
 
 
