@@ -117,7 +117,7 @@ sys.path.insert(0, {str(_LIBRARY)!r})
 from numba.core.dispatcher import Dispatcher
 from HER2NomogramLib.engine import extraction
 from HER2NomogramLib.features import FEATURE_CLASSES, IMAGE_TYPES
-assert not extraction.warm_up(IMAGE_TYPES, FEATURE_CLASSES)
+assert not extraction.warm_up(IMAGE_TYPES, FEATURE_CLASSES, every_pixel_type=True)
 functions = [found for found in gc.get_objects() if isinstance(found, Dispatcher)]
 print(sum(sum(function.stats.cache_misses.values()) for function in functions))
 """

@@ -383,7 +383,7 @@ def test_what_there_is_to_know_is_said_before_the_first_case(cohort, tmp_path, c
 def test_preparing_the_engine_is_a_step_of_the_progress(cohort, tmp_path, capsys, monkeypatch, progress):
     warm_up = extraction.warm_up
     monkeypatch.setattr(features, "_SLOW_S", 0.01)
-    monkeypatch.setattr(extraction, "warm_up", lambda *given: time.sleep(0.3) or warm_up(*given))
+    monkeypatch.setattr(extraction, "warm_up", lambda *given, **more: time.sleep(0.3) or warm_up(*given, **more))
     settings = tmp_path / "settings.yaml"
     settings.write_text(SETTINGS)
     arguments = ["extract", cohort, "--out", tmp_path / "f.csv", "--settings", settings, "--progress", progress]

@@ -549,7 +549,7 @@ def test_shipped_settings_are_for_the_fast_engine():
 def test_preparing_is_said_where_it_takes_long(monkeypatch, slow):
     said = []
     monkeypatch.setattr(features, "_SLOW_S", 0.01 if slow else 60.0)
-    monkeypatch.setattr(extraction, "warm_up", lambda types, classes: time.sleep(0.3) or "")
+    monkeypatch.setattr(extraction, "warm_up", lambda *_, **__: time.sleep(0.3) or "")
     assert prepare_engine(settings_of(binCount=8), say=said.append)[0] == "fast"
     assert said == ([features.COMPILING] if slow else [])
     assert (
@@ -559,12 +559,12 @@ def test_preparing_is_said_where_it_takes_long(monkeypatch, slow):
 
 def test_where_compiled_code_cannot_be_kept_it_is_said_and_only_the_processes_compile(monkeypatch):
     warmed = []
-    monkeypatch.setattr(extraction, "warm_up", lambda *given: warmed.append(given) or "")
+    monkeypatch.setattr(extraction, "warm_up", lambda *given, **more: warmed.append(more) or "")
     for anew, jobs, n_warmed in (("", 1, 1), ("", 2, 1), ("Compiled anew.", 1, 1), ("Compiled anew.", 2, 0)):
         warmed.clear()
         monkeypatch.setattr(extraction, "compiled_anew", lambda anew=anew: anew)
         assert prepare_engine(settings_of(binCount=8), jobs=jobs) == ("fast", anew)
-        assert len(warmed) == n_warmed
+        assert warmed == [{"every_pixel_type": jobs > 1}] * n_warmed
 
 
 def test_a_failure_to_compile_leaves_the_features_to_pyradiomics(monkeypatch):
@@ -689,7 +689,7 @@ def peak_megabytes():
 
 types = {name: {"sigma": [1.0, 2.0, 3.0, 4.0, 5.0]} if name == "LoG" else {} for name in IMAGE_TYPES}
 settings = ExtractionSettings.from_dict({"imageType": types, "setting": {"binWidth": 25}})
-extraction.warm_up(settings.image_types, settings.feature_classes)
+extraction.warm_up(settings.image_types, settings.feature_classes, every_pixel_type=False)
 pixels = rng.integers(0, 4096, (1, 4096, 3328), dtype=np.uint16)
 image = sitk.GetImageFromArray(pixels)
 image.SetSpacing((0.07, 0.07, 1.0))

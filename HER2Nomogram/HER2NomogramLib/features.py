@@ -315,7 +315,7 @@ def _prepare_fast(settings: ExtractionSettings, say: Callable[[str], None] | Non
         anew = extraction.compiled_anew()
         # What is not kept on disk is of no use to other processes.
         if not (anew and jobs > 1):
-            refusal = extraction.warm_up(settings.image_types, settings.feature_classes)
+            refusal = extraction.warm_up(settings.image_types, settings.feature_classes, every_pixel_type=jobs > 1)
     return refusal, anew
 
 

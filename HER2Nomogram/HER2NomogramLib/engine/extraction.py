@@ -45,8 +45,7 @@ _COMPILED_ANEW = (
     "The fast feature engine is compiled anew in every run and process (up to a minute), because its code cannot be "
     "kept in '{folder}' or in a folder in '{home}': set NUMBA_CACHE_DIR to a folder that can be written."
 )
-# Types of pixels that images have. A few functions are compiled for each type: before processes are started, because
-# two of them that compile the same function for different types can spoil each other's code on disk.
+# Types of pixels that images have, the most common first. A few functions are compiled for each.
 _PIXEL_TYPES = (np.uint16, np.int16, np.uint8, np.float32, np.float64, np.int32, np.uint32, np.int8)
 # Errors of a kernel or a filter that mean that this region or image cannot be computed. None of numba's is among them.
 _REFUSALS = (ArithmeticError, IndexError, MemoryError, RuntimeError, ValueError)
@@ -149,7 +148,7 @@ def extract(
     return values
 
 
-def warm_up(image_types: Iterable[str], feature_classes: Iterable[str]) -> str:
+def warm_up(image_types: Iterable[str], feature_classes: Iterable[str], every_pixel_type: bool) -> str:
     """Compile what an extraction needs, or load what has been compiled before, on tiny images.
 
     Takes up to a minute where nothing is on disk.
@@ -158,6 +157,9 @@ def warm_up(image_types: Iterable[str], feature_classes: Iterable[str]) -> str:
     ----------
     image_types, feature_classes : iterable of str
         As in the settings; other settings do not change what is compiled.
+    every_pixel_type : bool
+        Also what only some images need, and would otherwise be compiled when the first of them comes. Of use before
+        processes are started: two that compile one function for different types can spoil each other's code on disk.
 
     Returns
     -------
@@ -165,7 +167,8 @@ def warm_up(image_types: Iterable[str], feature_classes: Iterable[str]) -> str:
         Why the engine cannot be used after all and what to do, in sentences; empty where it can.
     """
     try:
-        _compute_tiny(tuple(image_types), tuple(feature_classes))
+        for pixel_type in _PIXEL_TYPES if every_pixel_type else _PIXEL_TYPES[:1]:
+            _compute_tiny(tuple(image_types), tuple(feature_classes), pixel_type)
     except Exception as error:  # whatever it is, pyradiomics can do without
         return _failure(error.__cause__ if isinstance(error, InputError) else error)
     return ""
@@ -179,8 +182,8 @@ def _cache_folder() -> str | None:
 
 
 @functools.cache
-def _compute_tiny(image_types: tuple[str, ...], feature_classes: tuple[str, ...]) -> None:
-    """Features of tiny images of several pixel types; once per process, where it did not fail."""
+def _compute_tiny(image_types: tuple[str, ...], feature_classes: tuple[str, ...], pixel_type: type) -> None:
+    """Features of a tiny image; once per process, where it did not fail."""
     from ..features import ExtractionSettings
 
     types = {name: {"sigma": [1.0]} if name == "LoG" else {} for name in image_types}
@@ -188,12 +191,11 @@ def _compute_tiny(image_types: tuple[str, ...], feature_classes: tuple[str, ...]
     pixels = np.random.default_rng(0).integers(0, 120, (1, 24, 24))
     mask = np.zeros((24, 24), dtype=bool)
     mask[4:20, 4:20] = True
-    for pixel_type in _PIXEL_TYPES:
-        problems: list[FeatureProblem] = []
-        extract(sitk.GetImageFromArray(pixels.astype(pixel_type)), {"all": mask}, settings, 1, problems)
-        missing = [problem for problem in problems if problem.missing]
-        if missing:
-            raise RuntimeError(str(missing[0]))
+    problems: list[FeatureProblem] = []
+    extract(sitk.GetImageFromArray(pixels.astype(pixel_type)), {"all": mask}, settings, 1, problems)
+    missing = [problem for problem in problems if problem.missing]
+    if missing:
+        raise RuntimeError(str(missing[0]))
 
 
 def _is_of_compiler(error: Exception) -> bool:
