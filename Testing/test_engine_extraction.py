@@ -657,14 +657,16 @@ mask = np.zeros((90, 80), bool)
 mask[10:60, 15:70] = True
 for setting in ({"binCount": 32}, {"binWidth": 0.5, "distances": [1, 2], "symmetricalGLCM": False, "gldm_a": 1}):
     settings = ExtractionSettings.from_dict({"imageType": types, "setting": setting})
-    assert prepare_engine(settings)[0] == "fast"
-    before = signatures()
-    assert sum(before.values()) > 10
-    for kind in (np.uint8, np.uint16, np.int16, np.float32):
-        image = sitk.GetImageFromArray(rng.integers(0, 250, (1, 90, 80)).astype(kind))
-        extract_regions(image, {"a": mask, "b": ~mask}, settings, "fast", 2)
-        after = signatures()
-        assert after == before, (setting, kind, [f for f in after if after[f] != before.get(f)])
+    usual = (np.uint8, np.uint16, np.int16, np.float32)
+    for jobs, kinds in ((1, usual), (2, (*usual, np.int8, np.uint32, np.int32, np.float64))):
+        assert prepare_engine(settings, jobs=jobs)[0] == "fast"
+        before = signatures()
+        assert sum(before.values()) > 10
+        for kind in kinds:
+            image = sitk.GetImageFromArray(rng.integers(0, 120, (1, 90, 80)).astype(kind))
+            extract_regions(image, {"a": mask, "b": ~mask}, settings, "fast", 2)
+            after = signatures()
+            assert after == before, (setting, kind, [f for f in after if after[f] != before.get(f)])
 """
 
 

@@ -45,8 +45,9 @@ _COMPILED_ANEW = (
     "The fast feature engine is compiled anew in every run and process (up to a minute), because its code cannot be "
     "kept in '{folder}' or in a folder in '{home}': set NUMBA_CACHE_DIR to a folder that can be written."
 )
-# Types of pixels that images have, the most common first. A few functions are compiled for each.
-_PIXEL_TYPES = (np.uint16, np.int16, np.uint8, np.float32, np.float64, np.int32, np.uint32, np.int8)
+# Types of pixels that most images have, and that a few have. Some functions are compiled for each type.
+_USUAL_TYPES = (np.uint16, np.int16, np.uint8, np.float32)
+_RARE_TYPES = (np.float64, np.int32, np.uint32, np.int8)
 # Errors of a kernel or a filter that mean that this region or image cannot be computed. None of numba's is among them.
 _REFUSALS = (ArithmeticError, IndexError, MemoryError, RuntimeError, ValueError)
 _MCC = "glcm_MCC"
@@ -158,8 +159,8 @@ def warm_up(image_types: Iterable[str], feature_classes: Iterable[str], every_pi
     image_types, feature_classes : iterable of str
         As in the settings; other settings do not change what is compiled.
     every_pixel_type : bool
-        Also what only some images need, and would otherwise be compiled when the first of them comes. Of use before
-        processes are started: two that compile one function for different types can spoil each other's code on disk.
+        Also what few images need, and would otherwise be compiled when the first of them comes. Of use before processes
+        are started: two that compile one function for different types can spoil each other's code on disk.
 
     Returns
     -------
@@ -167,7 +168,7 @@ def warm_up(image_types: Iterable[str], feature_classes: Iterable[str], every_pi
         Why the engine cannot be used after all and what to do, in sentences; empty where it can.
     """
     try:
-        for pixel_type in _PIXEL_TYPES if every_pixel_type else _PIXEL_TYPES[:1]:
+        for pixel_type in (*_USUAL_TYPES, *(_RARE_TYPES if every_pixel_type else ())):
             _compute_tiny(tuple(image_types), tuple(feature_classes), pixel_type)
     except Exception as error:  # whatever it is, pyradiomics can do without
         return _failure(error.__cause__ if isinstance(error, InputError) else error)
